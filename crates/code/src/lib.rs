@@ -1,0 +1,1 @@
+//! Codewords, decode plans, pointer selection, placement, block headers: pure.

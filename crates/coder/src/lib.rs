@@ -1,0 +1,1 @@
+//! A code, run off the asynchronous threads.

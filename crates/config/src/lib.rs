@@ -1,0 +1,1 @@
+//! configuration.json, checked as a whole.

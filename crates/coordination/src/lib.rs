@@ -1,0 +1,1 @@
+//! Leases, membership, leader: the trait Coordinator and its backends.

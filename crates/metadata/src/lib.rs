@@ -1,0 +1,1 @@
+//! The system of record: the trait MetadataStore, its records and backends.

@@ -1,0 +1,1 @@
+//! What every binary does: options, logging, signals, exit status.

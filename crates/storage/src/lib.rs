@@ -1,0 +1,1 @@
+//! Storage nodes: the trait BlockStore, its backends and decorators.

@@ -1,0 +1,2 @@
+//! The HTTP door of an archive.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The architecture as tests.
+fn main() {}
