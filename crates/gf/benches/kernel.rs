@@ -1,0 +1,398 @@
+//! How fast the kernel is, next to what it replaces and to what bounds it, all interleaved in one run.
+//!
+//! `cargo bench -p gf` prints, for each shape, operation and block length, one line per backend: the kernel, the XOR
+//! bound (`gf::yardstick`), `reed-solomon-erasure` with its SIMD code, and `memcpy` of the inputs over the outputs, in
+//! GB/s of input. Speeds are medians. Ratios are medians of the ratios of one round, in which every contender
+//! ran once, in random order: whatever else the machine did, it did to all of them.
+//!
+//! Options after `--`: `--quick` (fewer cases, less time), `--shape K,P`, `--block BYTES`, `--operation NAME`, `--backend NAME`
+//! (each may be repeated), `--seconds S` (per case), `--shift BYTES` (blocks begin so far off the page).
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use gf::yardstick::XorBound;
+use gf::{Backend, Matrix, Plan, generator};
+use reed_solomon_erasure::galois_8::ReedSolomon;
+
+const SHAPES: [(usize, usize); 5] = [(11, 3), (6, 3), (9, 5), (7, 7), (20, 10)];
+const BLOCKS: [usize; 4] = [4 << 10, 64 << 10, 1 << 20, 4 << 20];
+const PAGE: usize = 4096;
+
+/// A sample repeats what it times until it took about so long.
+const SAMPLE: Duration = Duration::from_micros(300);
+const ROUNDS_MIN: usize = 7;
+
+/// What must be reached (issue 4), as shape, operation, block length, backend and ratio to the XOR bound.
+const REACH: [((usize, usize), Operation, usize, Backend, f64); 6] = [
+    ((11, 3), Operation::Encode, 1 << 20, Backend::Gfni512, 0.95),
+    ((11, 3), Operation::DecodeOne, 1 << 20, Backend::Gfni512, 0.95),
+    ((11, 3), Operation::Encode, 64 << 10, Backend::Gfni512, 0.55),
+    ((11, 3), Operation::DecodeOne, 64 << 10, Backend::Gfni512, 0.55),
+    ((11, 3), Operation::Encode, 1 << 20, Backend::Avx2, 0.80),
+    ((11, 3), Operation::DecodeOne, 1 << 20, Backend::Avx2, 0.80),
+];
+
+fn main() {
+    let options = Options::from_arguments();
+    // `cargo test --benches` runs this too, but does not say `--bench`.
+    if !options.bench {
+        println!("run with `cargo bench -p gf`");
+        return;
+    }
+    println!("GB/s of input. e = p - s missing symbols, s = 1 where p = 3, else s = 2.");
+    println!(
+        "{:>7} {:>10} {:>2} {:>8}  {:<8} {:>7} {:>7} {:>7} {:>7}  {:>6} {:>6} {:>6}",
+        "shape", "operation", "m", "block", "backend", "gf", "xor", "rse", "memcpy", "/xor", "/rse", "/copy"
+    );
+    let mut reached = Vec::new();
+    for &shape in &options.shapes {
+        for &operation in &options.operations {
+            for &block in &options.blocks {
+                let case = Case { shape, operation, block };
+                for line in case.measure(&options) {
+                    println!("{}", case.describe(&line));
+                    reached.extend(case.reach(&line));
+                }
+            }
+        }
+    }
+    reached.iter().for_each(|line| println!("{line}"));
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Encode,
+    DecodeOne,
+    DecodeMany,
+}
+
+impl Operation {
+    const ALL: [Self; 3] = [Self::Encode, Self::DecodeOne, Self::DecodeMany];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Encode => "encode",
+            Self::DecodeOne => "decode-one",
+            Self::DecodeMany => "decode-e",
+        }
+    }
+}
+
+struct Options {
+    bench: bool,
+    shapes: Vec<(usize, usize)>,
+    blocks: Vec<usize>,
+    operations: Vec<Operation>,
+    backends: Vec<Backend>,
+    case: Duration,
+    shift: usize,
+}
+
+impl Options {
+    fn from_arguments() -> Self {
+        let mut options = Self {
+            bench: false,
+            shapes: Vec::new(),
+            blocks: Vec::new(),
+            operations: Vec::new(),
+            backends: Vec::new(),
+            case: Duration::from_millis(1300),
+            shift: 0,
+        };
+        let mut quick = false;
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().unwrap_or_else(|| usage(&argument));
+            match argument.as_str() {
+                "--bench" => options.bench = true,
+                "--quick" => quick = true,
+                "--shape" => options.shapes.push(parse_shape(&value()).unwrap_or_else(|| usage(&argument))),
+                "--block" => options.blocks.push(value().parse().unwrap_or_else(|_| usage(&argument))),
+                "--operation" => options.operations.push(named(&Operation::ALL, Operation::name, &value())),
+                "--backend" => options.backends.push(named(&Backend::available(), Backend::as_str, &value())),
+                "--seconds" => {
+                    let seconds = value().parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+                    options.case = seconds.unwrap_or_else(|| usage(&argument));
+                }
+                "--shift" => options.shift = value().parse().unwrap_or_else(|_| usage(&argument)),
+                _ if options.bench => usage(&argument),
+                _ => {} // the test harness's, as in `cargo test --benches -- --list`
+            }
+        }
+        if quick {
+            options.case = Duration::from_millis(400);
+            default(&mut options.shapes, &[(11, 3)]);
+        }
+        default(&mut options.shapes, &SHAPES);
+        default(&mut options.blocks, &BLOCKS);
+        default(&mut options.operations, &Operation::ALL);
+        default(&mut options.backends, &Backend::available());
+        options
+    }
+}
+
+fn default<T: Copy>(chosen: &mut Vec<T>, all: &[T]) {
+    if chosen.is_empty() {
+        chosen.extend_from_slice(all);
+    }
+}
+
+fn parse_shape(text: &str) -> Option<(usize, usize)> {
+    let (k, p) = text.split_once(',')?;
+    let shape = (k.parse().ok()?, p.parse().ok()?);
+    generator(shape.0, shape.1).map(|_| shape)
+}
+
+fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> T {
+    all.iter().copied().find(|&one| name(one) == text).unwrap_or_else(|| usage(text))
+}
+
+fn usage(argument: &str) -> ! {
+    eprintln!("cannot use {argument}; options: --quick --shape K,P --block BYTES --operation encode|decode-one|decode-e");
+    eprintln!("--backend NAME --seconds S --shift BYTES; backends here: {:?}", names());
+    std::process::exit(64);
+}
+
+fn names() -> Vec<&'static str> {
+    Backend::available().into_iter().map(Backend::as_str).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    shape: (usize, usize),
+    operation: Operation,
+    block: usize,
+}
+
+/// What was measured of one backend: nanoseconds of each contender in each round, as `[gf, xor, rse, memcpy]`.
+struct Line {
+    backend: Backend,
+    rounds: Vec<[f64; 4]>,
+}
+
+impl Case {
+    /// How many blocks are made.
+    fn outputs(self) -> usize {
+        let (_, p) = self.shape;
+        match self.operation {
+            Operation::Encode => p,
+            Operation::DecodeOne => 1,
+            Operation::DecodeMany => p - if p == 3 { 1 } else { 2.min(p - 1) },
+        }
+    }
+
+    /// Makes parities of data, or the first data from the others and the first parities.
+    fn coefficients(self) -> Matrix {
+        let ((k, p), m) = (self.shape, self.outputs());
+        let parities = generator(k, p).expect("the shape was checked");
+        if self.operation == Operation::Encode {
+            return parities;
+        }
+        let m = m.min(k);
+        let mut survivors = Matrix::zero(k, k);
+        for r in 0..k {
+            for c in 0..k {
+                let data = u8::from(r + m == c);
+                survivors.set(r, c, if r + m < k { data } else { parities.get(r + m - k, c) });
+            }
+        }
+        let inverse = survivors.inverse().expect("the code is MDS");
+        let rows = (0..m).flat_map(|r| inverse.row(r).to_vec()).collect();
+        Matrix::from_rows(m, k, rows).expect("m rows of k")
+    }
+
+    fn measure(self, options: &Options) -> Vec<Line> {
+        let coefficients = self.coefficients();
+        let mut contenders = vec![Contender::Memcpy, Contender::Oracle];
+        for &backend in &options.backends {
+            let plan = Plan::with_backend(&coefficients, backend).expect("it is available");
+            let bound = XorBound::new(plan.inputs(), plan.outputs(), backend).expect("it is available");
+            contenders.extend([Contender::Kernel(plan), Contender::Bound(bound)]);
+        }
+        let mut bench = Bench::new(self, coefficients.rows(), options.shift);
+        let repeats: Vec<_> = contenders.iter().map(|contender| bench.calibrate(contender)).collect();
+        let mut rounds: Vec<Vec<f64>> = Vec::new();
+        let mut order: Vec<_> = (0..contenders.len()).collect();
+        let begun = Instant::now();
+        while rounds.len() < ROUNDS_MIN || begun.elapsed() < options.case {
+            bench.random.shuffle(&mut order);
+            let mut times = vec![0.0; contenders.len()];
+            for &i in &order {
+                times[i] = bench.sample(&contenders[i], repeats[i]);
+            }
+            rounds.push(times);
+        }
+        let line = |(b, &backend): (usize, &Backend)| Line {
+            backend,
+            rounds: rounds.iter().map(|times| [times[2 + 2 * b], times[3 + 2 * b], times[1], times[0]]).collect(),
+        };
+        options.backends.iter().enumerate().map(line).collect()
+    }
+
+    fn describe(self, line: &Line) -> String {
+        let (k, p) = self.shape;
+        let bytes = (k * self.block) as f64;
+        let mut text = format!(
+            "{:>7} {:>10} {:>2} {:>8}  {:<8}",
+            format!("({k},{p})"),
+            self.operation.name(),
+            self.outputs().min(if self.operation == Operation::Encode { p } else { k }),
+            size(self.block),
+            line.backend.as_str()
+        );
+        for i in 0..4 {
+            text += &format!(" {:>7.2}", bytes / median(line.rounds.iter().map(|round| round[i])));
+        }
+        text += " ";
+        for i in 1..4 {
+            text += &format!(" {:>6.2}", line.ratio(i));
+        }
+        text
+    }
+
+    fn reach(self, line: &Line) -> Option<String> {
+        let here = (self.shape, self.operation, self.block, line.backend);
+        let &(.., reach) = REACH.iter().find(|&&(s, o, b, backend, _)| (s, o, b, backend) == here)?;
+        let ratio = line.ratio(1);
+        let verdict = if ratio >= reach { "reached" } else { "FALLS SHORT" };
+        let (operation, block, backend) = (self.operation.name(), size(self.block), line.backend.as_str());
+        Some(format!("{:?} {operation} {block} {backend}: {ratio:.3} of the XOR bound, to reach {reach:.2}: {verdict}", self.shape))
+    }
+}
+
+impl Line {
+    /// How many times as fast as contender `i` the kernel is.
+    fn ratio(&self, i: usize) -> f64 {
+        median(self.rounds.iter().map(|round| round[i] / round[0]))
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn size(bytes: usize) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+enum Contender {
+    Kernel(Plan),
+    Bound(XorBound),
+    Oracle,
+    Memcpy,
+}
+
+/// The blocks of one case: `k` data, `p` parities, and `m` outputs, page after page of one allocation.
+struct Bench {
+    case: Case,
+    made: usize,
+    arena: Vec<u8>,
+    first: usize,
+    oracle: ReedSolomon,
+    random: Random,
+}
+
+impl Bench {
+    fn new(case: Case, made: usize, shift: usize) -> Self {
+        let (k, p) = case.shape;
+        let mut arena = vec![0; (k + p + made) * case.block + 2 * PAGE];
+        let mut random = Random(0x5EED);
+        arena.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]));
+        let first = arena.as_ptr().align_offset(PAGE) + shift % PAGE;
+        let oracle = ReedSolomon::new(k, p).expect("the shape was checked");
+        let mut bench = Self { case, made, arena, first, oracle, random };
+        // Parities that belong to the data, so that decoding decodes.
+        let (data, parities, _) = bench.blocks();
+        let inputs: Vec<_> = data.iter().map(|block| &**block).collect();
+        let mut parities = parities;
+        bench_encode(k, p, &inputs, &mut parities);
+        bench
+    }
+
+    fn blocks(&mut self) -> (Vec<&mut [u8]>, Vec<&mut [u8]>, Vec<&mut [u8]>) {
+        let (k, p) = self.case.shape;
+        let mut data: Vec<_> = self.arena[self.first..].chunks_exact_mut(self.case.block).take(k + p + self.made).collect();
+        let mut parities = data.split_off(k);
+        let outputs = parities.split_off(p);
+        (data, parities, outputs)
+    }
+
+    /// How often to repeat it in a sample.
+    fn calibrate(&mut self, contender: &Contender) -> usize {
+        self.sample(contender, 1);
+        let nanoseconds = self.sample(contender, 1).max(1.0);
+        (SAMPLE.as_nanos() as f64 / nanoseconds).ceil().clamp(1.0, 10_000.0) as usize
+    }
+
+    /// Nanoseconds that it takes once.
+    fn sample(&mut self, contender: &Contender, repeats: usize) -> f64 {
+        let (encode, made) = (self.case.operation == Operation::Encode, self.made);
+        let oracle = std::mem::replace(&mut self.oracle, ReedSolomon::new(1, 1).expect("a shape"));
+        let (data, mut parities, mut outputs) = self.blocks();
+        let time = if let (Contender::Oracle, false) = (contender, encode) {
+            let mut shards: Vec<_> = data.into_iter().chain(parities).map(|block| (block, true)).collect();
+            timed(repeats, || {
+                shards.iter_mut().take(made).for_each(|shard| shard.1 = false);
+                oracle.reconstruct_data(&mut shards).expect("enough survive");
+            })
+        } else {
+            let symbols = data.iter().map(|block| &**block);
+            let inputs: Vec<&[u8]> = if encode {
+                symbols.collect()
+            } else {
+                let k = data.len();
+                symbols.chain(parities.iter().map(|block| &**block)).skip(made).take(k).collect()
+            };
+            match contender {
+                Contender::Kernel(plan) => timed(repeats, || plan.apply(&inputs, &mut outputs).expect("shapes fit")),
+                Contender::Bound(bound) => timed(repeats, || bound.apply(&inputs, &mut outputs).expect("shapes fit")),
+                Contender::Memcpy => timed(repeats, || {
+                    for (i, input) in inputs.iter().enumerate() {
+                        outputs[i % made].copy_from_slice(black_box(input));
+                    }
+                }),
+                Contender::Oracle => {
+                    drop(inputs);
+                    let inputs: Vec<_> = data.iter().map(|block| &**block).collect();
+                    timed(repeats, || oracle.encode_sep(&inputs, &mut parities).expect("shapes fit"))
+                }
+            }
+        };
+        self.oracle = oracle;
+        time
+    }
+}
+
+fn bench_encode(k: usize, p: usize, inputs: &[&[u8]], parities: &mut [&mut [u8]]) {
+    let generator = generator(k, p).expect("the shape was checked");
+    Plan::new(&generator).apply(inputs, parities).expect("shapes fit");
+}
+
+fn timed(repeats: usize, mut work: impl FnMut()) -> f64 {
+    let begun = Instant::now();
+    for _ in 0..repeats {
+        work();
+    }
+    begun.elapsed().as_nanos() as f64 / repeats as f64
+}
+
+/// Marsaglia's xorshift64: fixed seed, so that runs differ only in time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, (self.next() % (i as u64 + 1)) as usize);
+        }
+    }
+}
