@@ -1,24 +1,27 @@
-//! Chores of the project: `cargo run -p xtask -- CHORE`. The tests beside it hold the architecture.
+//! Chores of the project: `cargo run -p xtask -- CHORE`. Its tests hold the architecture.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+#[cfg(test)]
+mod architecture;
+
 /// What can be asked for.
 const USAGE: &str = "usage: cargo run -p xtask -- configuration
   configuration   writes docs/configuration.schema.json and docs/CONFIGURATION.md";
 
+/// The exit status of a command line that makes no sense.
+const EXIT_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let chore = std::env::args().nth(1);
-    let done = match chore.as_deref() {
-        Some("configuration") => write_configuration_documents(),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match done {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments != ["configuration"] {
+        eprintln!("{USAGE}");
+        return ExitCode::from(EXIT_USAGE);
+    }
+    match write_configuration_documents() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

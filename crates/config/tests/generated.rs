@@ -1,5 +1,7 @@
 //! The documents in `docs/` are those of the table of settings.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! What the environment may change, and how.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use config::{Configuration, ConfigurationError, Selection};
