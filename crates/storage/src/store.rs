@@ -4,7 +4,6 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use types::{ArchiveId, BlockId, DocumentId, Incarnation, NodeName, Result, Timestamp};
 
 use crate::Block;
@@ -18,6 +17,12 @@ pub struct NodeIdentity {
     pub node: NodeName,
     /// Drawn when the store was claimed: another store under the same name has another.
     pub incarnation: Incarnation,
+}
+
+impl fmt::Display for NodeIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node {} of archive {} (incarnation {})", self.node, self.archive, self.incarnation)
+    }
 }
 
 /// What a node knows of a block without reading it.
@@ -79,18 +84,4 @@ pub trait BlockStore: fmt::Debug + Send + Sync + 'static {
 
     /// All blocks of one document, in order.
     async fn list_document(&self, document: &DocumentId) -> Result<Vec<BlockStat>>;
-}
-
-/// The marker as every backend keeps it: a JSON object.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Marker {
-    /// The format's version, 1.
-    pub(crate) selvage_node: u32,
-    /// The archive's identifier.
-    pub(crate) archive: String,
-    /// The node's name.
-    pub(crate) node: String,
-    /// The incarnation.
-    pub(crate) incarnation: String,
 }
