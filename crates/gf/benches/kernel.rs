@@ -8,6 +8,13 @@
 //! Options after `--`: `--quick` (fewer cases, less time), `--shape K,P`, `--block BYTES`, `--operation NAME`, `--backend NAME`
 //! (each may be repeated), `--seconds S` (per case), `--shift BYTES` (blocks begin so far off the page).
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot go on says why and stops"
+)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of rounds, all small")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -15,23 +22,21 @@ use gf::yardstick::XorBound;
 use gf::{Backend, Matrix, Plan, generator};
 use reed_solomon_erasure::galois_8::ReedSolomon;
 
-const SHAPES: [(usize, usize); 5] = [(11, 3), (6, 3), (9, 5), (7, 7), (20, 10)];
+/// `k` and `p`.
+type Shape = (usize, usize);
+
+const SHAPES: [Shape; 5] = [(11, 3), (6, 3), (9, 5), (7, 7), (20, 10)];
 const BLOCKS: [usize; 4] = [4 << 10, 64 << 10, 1 << 20, 4 << 20];
 const PAGE: usize = 4096;
 
 /// A sample repeats what it times until it took about so long.
-const SAMPLE: Duration = Duration::from_micros(300);
+const SAMPLE: Duration = Duration::from_micros(800);
 const ROUNDS_MIN: usize = 7;
 
-/// What must be reached (issue 4), as shape, operation, block length, backend and ratio to the XOR bound.
-const REACH: [((usize, usize), Operation, usize, Backend, f64); 6] = [
-    ((11, 3), Operation::Encode, 1 << 20, Backend::Gfni512, 0.95),
-    ((11, 3), Operation::DecodeOne, 1 << 20, Backend::Gfni512, 0.95),
-    ((11, 3), Operation::Encode, 64 << 10, Backend::Gfni512, 0.55),
-    ((11, 3), Operation::DecodeOne, 64 << 10, Backend::Gfni512, 0.55),
-    ((11, 3), Operation::Encode, 1 << 20, Backend::Avx2, 0.80),
-    ((11, 3), Operation::DecodeOne, 1 << 20, Backend::Avx2, 0.80),
-];
+/// What must be reached (issue 4) with shape (11,3), encoding and decoding one symbol: block length, backend, ratio to the
+/// XOR bound.
+const REACH: [(usize, Backend, f64); 3] =
+    [(1 << 20, Backend::Gfni512, 0.95), (64 << 10, Backend::Gfni512, 0.55), (1 << 20, Backend::Avx2, 0.80)];
 
 fn main() {
     let options = Options::from_arguments();
@@ -40,7 +45,7 @@ fn main() {
         println!("run with `cargo bench -p gf`");
         return;
     }
-    println!("GB/s of input. e = p - s missing symbols, s = 1 where p = 3, else s = 2.");
+    println!("GB/s of input. e = p - s missing symbols, s = 1 up to p = 3, else s = 2.");
     println!(
         "{:>7} {:>10} {:>2} {:>8}  {:<8} {:>7} {:>7} {:>7} {:>7}  {:>6} {:>6} {:>6}",
         "shape", "operation", "m", "block", "backend", "gf", "xor", "rse", "memcpy", "/xor", "/rse", "/copy"
@@ -57,7 +62,7 @@ fn main() {
             }
         }
     }
-    reached.iter().for_each(|line| println!("{line}"));
+    println!("{}", reached.join("\n"));
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +86,7 @@ impl Operation {
 
 struct Options {
     bench: bool,
-    shapes: Vec<(usize, usize)>,
+    shapes: Vec<Shape>,
     blocks: Vec<usize>,
     operations: Vec<Operation>,
     backends: Vec<Backend>,
@@ -138,7 +143,7 @@ fn default<T: Copy>(chosen: &mut Vec<T>, all: &[T]) {
     }
 }
 
-fn parse_shape(text: &str) -> Option<(usize, usize)> {
+fn parse_shape(text: &str) -> Option<Shape> {
     let (k, p) = text.split_once(',')?;
     let shape = (k.parse().ok()?, p.parse().ok()?);
     generator(shape.0, shape.1).map(|_| shape)
@@ -149,7 +154,9 @@ fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> T 
 }
 
 fn usage(argument: &str) -> ! {
-    eprintln!("cannot use {argument}; options: --quick --shape K,P --block BYTES --operation encode|decode-one|decode-e");
+    eprintln!(
+        "cannot use {argument}; options: --quick --shape K,P --block BYTES --operation encode|decode-one|decode-e"
+    );
     eprintln!("--backend NAME --seconds S --shift BYTES; backends here: {:?}", names());
     std::process::exit(64);
 }
@@ -160,7 +167,7 @@ fn names() -> Vec<&'static str> {
 
 #[derive(Clone, Copy)]
 struct Case {
-    shape: (usize, usize),
+    shape: Shape,
     operation: Operation,
     block: usize,
 }
@@ -174,11 +181,11 @@ struct Line {
 impl Case {
     /// How many blocks are made.
     fn outputs(self) -> usize {
-        let (_, p) = self.shape;
+        let (k, p) = self.shape;
         match self.operation {
             Operation::Encode => p,
             Operation::DecodeOne => 1,
-            Operation::DecodeMany => p - if p == 3 { 1 } else { 2.min(p - 1) },
+            Operation::DecodeMany => (p - if p <= 3 { 1 } else { 2 }).clamp(1, k),
         }
     }
 
@@ -189,7 +196,6 @@ impl Case {
         if self.operation == Operation::Encode {
             return parities;
         }
-        let m = m.min(k);
         let mut survivors = Matrix::zero(k, k);
         for r in 0..k {
             for c in 0..k {
@@ -225,7 +231,10 @@ impl Case {
         }
         let line = |(b, &backend): (usize, &Backend)| Line {
             backend,
-            rounds: rounds.iter().map(|times| [times[2 + 2 * b], times[3 + 2 * b], times[1], times[0]]).collect(),
+            rounds: rounds
+                .iter()
+                .map(|times| [times[2 + 2 * b], times[3 + 2 * b], times[1], times[0]])
+                .collect(),
         };
         options.backends.iter().enumerate().map(line).collect()
     }
@@ -233,31 +242,34 @@ impl Case {
     fn describe(self, line: &Line) -> String {
         let (k, p) = self.shape;
         let bytes = (k * self.block) as f64;
-        let mut text = format!(
-            "{:>7} {:>10} {:>2} {:>8}  {:<8}",
+        let speeds =
+            (0..4).map(|i| format!(" {:>7.2}", bytes / median(line.rounds.iter().map(|round| round[i]))));
+        let ratios = (1..4).map(|i| format!(" {:>6.2}", line.ratio(i)));
+        format!(
+            "{:>7} {:>10} {:>2} {:>8}  {:<8}{} {}",
             format!("({k},{p})"),
             self.operation.name(),
-            self.outputs().min(if self.operation == Operation::Encode { p } else { k }),
+            self.outputs(),
             size(self.block),
-            line.backend.as_str()
-        );
-        for i in 0..4 {
-            text += &format!(" {:>7.2}", bytes / median(line.rounds.iter().map(|round| round[i])));
-        }
-        text += " ";
-        for i in 1..4 {
-            text += &format!(" {:>6.2}", line.ratio(i));
-        }
-        text
+            line.backend.as_str(),
+            speeds.collect::<String>(),
+            ratios.collect::<String>()
+        )
     }
 
     fn reach(self, line: &Line) -> Option<String> {
-        let here = (self.shape, self.operation, self.block, line.backend);
-        let &(.., reach) = REACH.iter().find(|&&(s, o, b, backend, _)| (s, o, b, backend) == here)?;
+        if self.shape != (11, 3) || self.operation == Operation::DecodeMany {
+            return None;
+        }
+        let &(.., reach) =
+            REACH.iter().find(|&&(block, backend, _)| (block, backend) == (self.block, line.backend))?;
         let ratio = line.ratio(1);
         let verdict = if ratio >= reach { "reached" } else { "FALLS SHORT" };
         let (operation, block, backend) = (self.operation.name(), size(self.block), line.backend.as_str());
-        Some(format!("{:?} {operation} {block} {backend}: {ratio:.3} of the XOR bound, to reach {reach:.2}: {verdict}", self.shape))
+        Some(format!(
+            "{:?} {operation} {block} {backend}: {ratio:.3} of the XOR bound, to reach {reach:.2}: {verdict}",
+            self.shape
+        ))
     }
 }
 
@@ -300,24 +312,28 @@ impl Bench {
         let (k, p) = case.shape;
         let mut arena = vec![0; (k + p + made) * case.block + 2 * PAGE];
         let mut random = Random(0x5EED);
-        arena.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]));
+        arena
+            .chunks_mut(8)
+            .for_each(|chunk| chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]));
         let first = arena.as_ptr().align_offset(PAGE) + shift % PAGE;
         let oracle = ReedSolomon::new(k, p).expect("the shape was checked");
         let mut bench = Self { case, made, arena, first, oracle, random };
         // Parities that belong to the data, so that decoding decodes.
-        let (data, parities, _) = bench.blocks();
+        let [data, mut parities, _] = bench.blocks();
         let inputs: Vec<_> = data.iter().map(|block| &**block).collect();
-        let mut parities = parities;
-        bench_encode(k, p, &inputs, &mut parities);
+        let generator = generator(k, p).expect("the shape was checked");
+        Plan::new(&generator).apply(&inputs, &mut parities).expect("shapes fit");
         bench
     }
 
-    fn blocks(&mut self) -> (Vec<&mut [u8]>, Vec<&mut [u8]>, Vec<&mut [u8]>) {
+    /// Data, parities, outputs.
+    fn blocks(&mut self) -> [Vec<&mut [u8]>; 3] {
         let (k, p) = self.case.shape;
-        let mut data: Vec<_> = self.arena[self.first..].chunks_exact_mut(self.case.block).take(k + p + self.made).collect();
+        let mut data: Vec<_> =
+            self.arena[self.first..].chunks_exact_mut(self.case.block).take(k + p + self.made).collect();
         let mut parities = data.split_off(k);
         let outputs = parities.split_off(p);
-        (data, parities, outputs)
+        [data, parities, outputs]
     }
 
     /// How often to repeat it in a sample.
@@ -331,7 +347,7 @@ impl Bench {
     fn sample(&mut self, contender: &Contender, repeats: usize) -> f64 {
         let (encode, made) = (self.case.operation == Operation::Encode, self.made);
         let oracle = std::mem::replace(&mut self.oracle, ReedSolomon::new(1, 1).expect("a shape"));
-        let (data, mut parities, mut outputs) = self.blocks();
+        let [data, mut parities, mut outputs] = self.blocks();
         let time = if let (Contender::Oracle, false) = (contender, encode) {
             let mut shards: Vec<_> = data.into_iter().chain(parities).map(|block| (block, true)).collect();
             timed(repeats, || {
@@ -347,8 +363,12 @@ impl Bench {
                 symbols.chain(parities.iter().map(|block| &**block)).skip(made).take(k).collect()
             };
             match contender {
-                Contender::Kernel(plan) => timed(repeats, || plan.apply(&inputs, &mut outputs).expect("shapes fit")),
-                Contender::Bound(bound) => timed(repeats, || bound.apply(&inputs, &mut outputs).expect("shapes fit")),
+                Contender::Kernel(plan) => {
+                    timed(repeats, || plan.apply(&inputs, &mut outputs).expect("shapes fit"))
+                }
+                Contender::Bound(bound) => {
+                    timed(repeats, || bound.apply(&inputs, &mut outputs).expect("shapes fit"))
+                }
                 Contender::Memcpy => timed(repeats, || {
                     for (i, input) in inputs.iter().enumerate() {
                         outputs[i % made].copy_from_slice(black_box(input));
@@ -366,12 +386,8 @@ impl Bench {
     }
 }
 
-fn bench_encode(k: usize, p: usize, inputs: &[&[u8]], parities: &mut [&mut [u8]]) {
-    let generator = generator(k, p).expect("the shape was checked");
-    Plan::new(&generator).apply(inputs, parities).expect("shapes fit");
-}
-
 fn timed(repeats: usize, mut work: impl FnMut()) -> f64 {
+    work(); // untimed: what the contender before left in the caches is not this one's doing
     let begun = Instant::now();
     for _ in 0..repeats {
         work();

@@ -3,7 +3,10 @@
 //! Multiplication adds logarithms (see J. S. Plank, "A tutorial on Reed-Solomon coding for fault-tolerance in RAID-like
 //! systems", 1997, with this polynomial). Addition is `^`.
 
-#![allow(clippy::indexing_slicing, reason = "a table of 256 or 510 cells indexed by a byte or by the sum of two below 255")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a table of 256 or 510 cells indexed by a byte or by the sum of two below 255"
+)]
 
 /// x^8 + x^4 + x^3 + x^2 + 1.
 const POLYNOMIAL: u16 = 0x11D;

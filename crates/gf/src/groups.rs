@@ -9,7 +9,7 @@ use crate::simd::{Job, Kernel};
 #[derive(Clone)]
 pub(crate) struct Groups<K: Kernel> {
     kernel: K,
-    groups: Vec<Group<K::Entry>>,
+    list: Vec<Group<K::Entry>>,
     /// How many columns all groups do before any goes on: so many that the inputs are still in the nearest cache when
     /// the next group reads them.
     stretch: usize,
@@ -35,7 +35,7 @@ impl<K: Kernel> Groups<K> {
         let (rows, columns) = (coefficients.rows(), coefficients.columns());
         // Groups of like size: 5 and 5 read the inputs as often as 8 and 2 do, and keep the registers busier.
         let count = rows.div_ceil(K::ROWS_MAX);
-        let groups: Vec<_> = (0..count)
+        let list = (0..count)
             .map(|g| {
                 let members = rows * g / count..rows * (g + 1) / count;
                 let entry = |c| members.clone().map(move |r| K::entry(coefficients.get(r, c)));
@@ -47,7 +47,7 @@ impl<K: Kernel> Groups<K> {
         } else {
             (STRETCH_INPUT_BYTES / columns.max(1)).next_multiple_of(STRETCH_UNIT)
         };
-        Some(Self { kernel, groups, stretch })
+        Some(Self { kernel, list, stretch })
     }
 
     /// `outputs = coefficients x inputs`, or `outputs += coefficients x inputs`. All slices have this length, and there are
@@ -83,7 +83,7 @@ impl<K: Kernel> Groups<K> {
         while at < length {
             let end = length.min(at.saturating_add(self.stretch));
             let mut rest = &mut *outputs;
-            for group in &self.groups {
+            for group in &self.list {
                 let Some((mine, others)) = rest.split_at_mut_checked(group.rows) else { break };
                 rest = others;
                 work(group, mine, at..end);

@@ -55,7 +55,8 @@ mod tests {
         for coefficient in 0..=255 {
             let rows = affine(coefficient).to_le_bytes();
             for x in 0..=255_u8 {
-                let product = (0..8).fold(0, |bits, i| bits | ((rows[7 - i] & x).count_ones() as u8 & 1) << i);
+                let bit = |i: usize| u8::from((rows[7 - i] & x).count_ones() % 2 == 1) << i;
+                let product = (0..8).fold(0, |bits, i| bits | bit(i));
                 assert_eq!(product, mul(coefficient, x), "{coefficient} * {x}");
             }
         }

@@ -86,8 +86,7 @@ impl Kernel for Avx2 {
     type Entry = Nibbles;
 
     fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2"))
-        .then_some(Self(()))
+        (is_x86_feature_detected!("avx2")).then_some(Self(()))
     }
 
     fn entry(coefficient: u8) -> Nibbles {

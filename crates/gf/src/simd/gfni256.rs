@@ -74,8 +74,7 @@ impl Kernel for Gfni256 {
     type Entry = u64;
 
     fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("gfni") && is_x86_feature_detected!("avx2"))
-        .then_some(Self(()))
+        (is_x86_feature_detected!("gfni") && is_x86_feature_detected!("avx2")).then_some(Self(()))
     }
 
     fn entry(coefficient: u8) -> u64 {

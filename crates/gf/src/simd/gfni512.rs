@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::{
     __m512i, __mmask64, _MM_HINT_T0, _mm_prefetch, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
-    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_storeu_si512,
-    _mm512_xor_si512,
+    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_set1_epi64,
+    _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use super::lanes::{self, Lanes, Xor};

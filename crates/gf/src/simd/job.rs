@@ -24,7 +24,12 @@ impl<'a, 'o, E> Job<'a, 'o, E> {
         let complete = Some(entries.len()) == inputs.len().checked_mul(outputs.len());
         let long_enough = inputs.iter().all(|input| input.len() >= range.end)
             && outputs.iter().all(|output| output.len() >= range.end);
-        (complete && long_enough && range.start <= range.end).then_some(Self { entries, inputs, outputs, range })
+        (complete && long_enough && range.start <= range.end).then_some(Self {
+            entries,
+            inputs,
+            outputs,
+            range,
+        })
     }
 
     pub(super) fn entries(&self) -> &'a [E] {

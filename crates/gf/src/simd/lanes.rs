@@ -4,7 +4,10 @@
 //! vector is loaded once, multiplied by `ROWS` coefficients, and forgotten; each output vector is stored once.
 
 #![allow(clippy::indexing_slicing, reason = "arrays whose lengths are the loops' constant bounds")]
-#![allow(clippy::needless_range_loop, reason = "plain indices unroll into registers; iterators over arrays may not")]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "plain indices unroll into registers; iterators over arrays may not"
+)]
 #![allow(clippy::inline_always, reason = "the loop must be compiled with its caller's target features")]
 
 use std::marker::PhantomData;
@@ -12,7 +15,7 @@ use std::marker::PhantomData;
 use super::job::Job;
 
 /// How many bytes ahead of the tile inputs are fetched: see docs/KERNEL.md for what was tried.
-const PREFETCH_DISTANCE: usize = 1024;
+const PREFETCH_DISTANCE: usize = 512;
 
 /// The length of a cache line on every machine with a backend here.
 const LINE: usize = 64;

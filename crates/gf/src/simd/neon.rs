@@ -71,8 +71,7 @@ impl Kernel for Neon {
     type Entry = Nibbles;
 
     fn detect() -> Option<Self> {
-        (std::arch::is_aarch64_feature_detected!("neon"))
-        .then_some(Self(()))
+        (std::arch::is_aarch64_feature_detected!("neon")).then_some(Self(()))
     }
 
     fn entry(coefficient: u8) -> Nibbles {
