@@ -21,6 +21,17 @@ pub struct ArchiveInfo {
     pub created: Timestamp,
 }
 
+/// What a new archive is to be; an archive that is there already stays what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreateArchive {
+    /// The archive's identifier.
+    pub id: ArchiveId,
+    /// How many partitions there are to be, at least 1.
+    pub partitions: u16,
+    /// The time now.
+    pub now: Timestamp,
+}
+
 /// A storage node that the archive knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRecord {
@@ -149,6 +160,19 @@ pub struct ListEntry {
     pub created: Timestamp,
     /// Its media type.
     pub content_type: Option<String>,
+}
+
+impl ListEntry {
+    /// A document's line.
+    pub(crate) fn of(record: &DocumentRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            length: record.layout.length(),
+            hash: record.hash,
+            created: record.created,
+            content_type: record.content_type.clone(),
+        }
+    }
 }
 
 /// What was found wrong with a copy of a block.
