@@ -17,7 +17,7 @@ use crate::problem::Problems;
 use crate::table;
 
 /// Memory for documents on their way, unless codewords are very large.
-const IN_FLIGHT_BYTES_DEFAULT: usize = 64 << 20;
+const IN_FLIGHT_BYTES_DEFAULT: usize = 96 << 20;
 
 /// Codewords of the longest blocks that the memory for documents on their way holds by default.
 const IN_FLIGHT_CODEWORDS_DEFAULT: usize = 4;

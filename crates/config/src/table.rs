@@ -112,7 +112,7 @@ pub(crate) const CONNECTIONS: Setting<Integer<usize>> = Setting {
 pub(crate) const IN_FLIGHT_BYTES: OptionalSetting<Integer<usize>> = OptionalSetting {
     key: "proxy.limits.in_flight_bytes",
     kind: Integer { min: 1, max: 1 << 40 },
-    otherwise: "67108864, or four codewords of the longest blocks if that is more",
+    otherwise: "100663296, or four codewords of the longest blocks if that is more",
     about: "Memory for documents on their way in or out; requests that would need more wait. At least one codeword of the longest blocks.",
 };
 pub(crate) const DRAIN: Setting<Milliseconds> = Setting {
@@ -167,7 +167,7 @@ pub(crate) const WRITE_DEADLINE: Setting<Milliseconds> = Setting {
 pub(crate) const HEDGE_AFTER: Setting<Milliseconds> = Setting {
     key: "storage.hedge_after_ms",
     kind: Milliseconds,
-    default: 100,
+    default: 50,
     about: "After which a spare block is asked for in place of one that has not come. Less than `storage.read_deadline_ms`.",
 };
 

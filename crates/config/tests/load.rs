@@ -74,7 +74,7 @@ fn settings_left_out_have_their_defaults() {
     let limits = &configuration.proxy.limits;
     assert_eq!(configuration.archive.block_sizes, BlockSizes::DEFAULT);
     assert_eq!(limits.document_bytes, 1 << 40);
-    assert_eq!(limits.in_flight_bytes, 64 << 20);
+    assert_eq!(limits.in_flight_bytes, 96 << 20);
     assert_eq!(limits.drain, Duration::from_secs(30));
     assert_eq!(limits.list_max, 10_000);
     assert_eq!(configuration.storage.write_quorum, 1);
