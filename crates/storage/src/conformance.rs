@@ -2,7 +2,7 @@
 //!
 //! A backend's test crate says how to make a store and gets a module of tests:
 //!
-//! ```ignore
+//! ```text
 //! fn memory() -> Box<dyn Fixture> { ... }
 //! storage::conformance!(memory);
 //! ```
