@@ -159,41 +159,34 @@ pub(crate) struct Cost {
     on_node: usize,
 }
 
-/// Chooses nodes for a codeword's parities: for each, `copies` different usable nodes (fewer if there are fewer),
-/// the first being its representative. Representatives are kept apart from each other and from what `occupancy`
-/// holds already, which is left with them added.
-pub fn place(
-    parities: usize,
-    copies: usize,
-    occupancy: &mut Occupancy<'_>,
-    rng: &mut dyn Rng,
-) -> Vec<Vec<NodeIndex>> {
-    let usable: Vec<NodeIndex> = occupancy.topology.usable().map(|node| node.index).collect();
-    let mut placed: Vec<Vec<NodeIndex>> = Vec::with_capacity(parities);
-    for _ in 0..parities {
+/// Chooses nodes for a codeword's parities until each has `copies` different usable ones (fewer if there are fewer).
+/// `placed` holds, for each parity, the nodes that have it already, the first being its representative; what is
+/// chosen is appended. Representatives are kept apart from each other and from what `occupancy` holds (not those of
+/// `placed`), which is left with them added.
+pub fn place(placed: &mut [Vec<NodeIndex>], copies: usize, occupancy: &mut Occupancy<'_>, rng: &mut dyn Rng) {
+    let topology = occupancy.topology;
+    let usable: Vec<NodeIndex> = topology.usable().map(|node| node.index).collect();
+    placed.iter().filter_map(|nodes| nodes.first()).for_each(|&index| occupancy.add(index));
+    for nodes in placed.iter_mut().filter(|nodes| nodes.is_empty()) {
         let representative = occupancy.best(&usable, rng).map(|(_, index)| index);
         representative.into_iter().for_each(|index| occupancy.add(index));
-        placed.push(representative.into_iter().collect());
+        nodes.extend(representative);
     }
     // Copies are spread by themselves: where a second copy stands costs no symbol a place of its own.
-    let mut spread = Occupancy::new(occupancy.topology, parities * copies);
+    let mut spread = Occupancy::new(topology, placed.len() * copies);
     placed.iter().flatten().for_each(|&index| spread.add(index));
-    for nodes in &mut placed {
+    for nodes in placed {
         while nodes.len() < copies {
             let others: Vec<NodeIndex> =
                 usable.iter().copied().filter(|index| !nodes.contains(index)).collect();
-            let apart: Vec<NodeIndex> = others
-                .iter()
-                .copied()
-                .filter(|&index| !shares_zone(occupancy.topology, index, nodes))
-                .collect();
+            let apart: Vec<NodeIndex> =
+                others.iter().copied().filter(|&index| !shares_zone(topology, index, nodes)).collect();
             let from = if apart.is_empty() { &others } else { &apart };
             let Some((_, index)) = spread.best(from, rng) else { break };
             spread.add(index);
             nodes.push(index);
         }
     }
-    placed
 }
 
 fn shares_zone(topology: &Topology, index: NodeIndex, others: &[NodeIndex]) -> bool {
@@ -216,6 +209,17 @@ mod tests {
         Topology::new(zones.iter().enumerate().map(node).collect())
     }
 
+    fn place_new(
+        parities: usize,
+        copies: usize,
+        occupancy: &mut Occupancy<'_>,
+        rng: &mut dyn Rng,
+    ) -> Vec<Vec<NodeIndex>> {
+        let mut placed = vec![Vec::new(); parities];
+        place(&mut placed, copies, occupancy, rng);
+        placed
+    }
+
     fn loads(topology: &Topology, placed: &[Vec<NodeIndex>]) -> Vec<usize> {
         topology
             .nodes()
@@ -231,7 +235,7 @@ mod tests {
             let mut rng = StdRng::seed_from_u64(seed);
             let mut occupancy = Occupancy::new(&topology, 13);
             (0..10).for_each(|index| occupancy.add(NodeIndex(index)));
-            let placed = place(3, 1, &mut occupancy, &mut rng);
+            let placed = place_new(3, 1, &mut occupancy, &mut rng);
             let mut nodes: Vec<u16> = placed.iter().map(|nodes| nodes[0].0).collect();
             nodes.sort_unstable();
             nodes.dedup();
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn symbols_are_spread_evenly_where_nodes_are_few() {
         let topology = topology(&[0, 1, 2, 3, 4]);
-        let placed = place(13, 1, &mut Occupancy::new(&topology, 13), &mut StdRng::seed_from_u64(1));
+        let placed = place_new(13, 1, &mut Occupancy::new(&topology, 13), &mut StdRng::seed_from_u64(1));
         assert!(loads(&topology, &placed).iter().all(|load| (2..=3).contains(load)));
     }
 
@@ -251,7 +255,8 @@ mod tests {
     fn zones_are_spread_before_nodes() {
         let topology = topology(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
         for seed in 0..100 {
-            let placed = place(12, 1, &mut Occupancy::new(&topology, 12), &mut StdRng::seed_from_u64(seed));
+            let placed =
+                place_new(12, 1, &mut Occupancy::new(&topology, 12), &mut StdRng::seed_from_u64(seed));
             let load = loads(&topology, &placed);
             assert!(load.iter().all(|&count| count <= 1));
             assert_eq!([0..8, 8..12, 12..16].map(|zone| load[zone].iter().sum::<usize>()), [4, 4, 4]);
@@ -262,7 +267,7 @@ mod tests {
     fn copies_are_on_different_nodes_and_in_different_zones() {
         let topology = topology(&[0, 0, 1, 1, 2, 2]);
         for seed in 0..100 {
-            let placed = place(3, 3, &mut Occupancy::new(&topology, 3), &mut StdRng::seed_from_u64(seed));
+            let placed = place_new(3, 3, &mut Occupancy::new(&topology, 3), &mut StdRng::seed_from_u64(seed));
             for nodes in placed {
                 let mut zones: Vec<usize> = nodes.iter().map(|&n| topology.node(n).unwrap().zone).collect();
                 zones.sort_unstable();
@@ -276,11 +281,23 @@ mod tests {
         let mut nodes = topology(&[0, 1, 2, 3]).nodes().to_vec();
         nodes[2].usable = false;
         let topology = Topology::new(nodes);
-        let placed = place(6, 3, &mut Occupancy::new(&topology, 6), &mut StdRng::seed_from_u64(1));
+        let placed = place_new(6, 3, &mut Occupancy::new(&topology, 6), &mut StdRng::seed_from_u64(1));
         assert!(placed.iter().all(|nodes| nodes.len() == 3 && !nodes.contains(&NodeIndex(2))));
         assert_eq!(
-            place(2, 1, &mut Occupancy::new(&Topology::default(), 2), &mut StdRng::seed_from_u64(1)),
+            place_new(2, 1, &mut Occupancy::new(&Topology::default(), 2), &mut StdRng::seed_from_u64(1)),
             [[], []]
         );
+    }
+
+    #[test]
+    fn what_failed_is_placed_again_apart_from_what_stands() {
+        let mut nodes = topology(&[0, 1, 2, 3]).nodes().to_vec();
+        nodes[1].usable = false;
+        let topology = Topology::new(nodes);
+        let mut placed = vec![vec![NodeIndex(0)], vec![], vec![NodeIndex(3), NodeIndex(2)]];
+        place(&mut placed, 2, &mut Occupancy::new(&topology, 3), &mut StdRng::seed_from_u64(1));
+        assert_eq!(placed[1][0], NodeIndex(2), "the only node without a representative");
+        assert_eq!(placed[2], [NodeIndex(3), NodeIndex(2)]);
+        assert!(placed.iter().all(|nodes| nodes.len() == 2 && nodes[0] != nodes[1]));
     }
 }

@@ -108,8 +108,9 @@ fn grow(documents: u64, t: usize, p: usize, topology: &Topology) -> Vec<(Vec<Nod
         let candidates: Vec<Candidate> = places.iter().map(candidate).collect();
         let mut occupancy = Occupancy::new(topology, t + p);
         let chosen = choose(&candidates, t, false, &mut occupancy, &mut rng);
-        let parities: Vec<NodeIndex> =
-            place(p, 1, &mut occupancy, &mut rng).into_iter().map(|n| n[0]).collect();
+        let mut placed = vec![Vec::new(); p];
+        place(&mut placed, 1, &mut occupancy, &mut rng);
+        let parities: Vec<NodeIndex> = placed.into_iter().map(|nodes| nodes[0]).collect();
         let symbols = chosen.iter().map(|choice| choice.node).chain(parities.clone()).collect();
         built.push((symbols, chosen.iter().map(|choice| candidates[choice.candidate].codeword).collect()));
         archive.push(parities);

@@ -1,0 +1,121 @@
+//! Reading stored blocks: any copy will do, and what is wrong with a copy is written down.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use code::header;
+use metadata::{Codeword, Damage, DamageKind};
+use types::{BlockId, BlockRef, Error, ErrorKind, Hash, LengthClass, NodeIndex, Result};
+
+use crate::cache::Key;
+use crate::core::Core;
+
+/// A stored block: what it must be, and where copies of it are.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    pub(crate) id: BlockId,
+    pub(crate) reference: BlockRef,
+    pub(crate) class: LengthClass,
+    pub(crate) hash: Hash,
+    pub(crate) nodes: Vec<NodeIndex>,
+}
+
+impl Located {
+    /// Parity `parity` of `codeword`, if it has such a one.
+    pub(crate) fn new(codeword: &Codeword, parity: u8) -> Option<Self> {
+        let record = codeword.segment.parities.get(usize::from(parity))?;
+        Some(Self {
+            id: codeword.block_id(parity),
+            reference: BlockRef { codeword: codeword.reference, parity },
+            class: codeword.segment.class,
+            hash: record.hash,
+            nodes: record.nodes.clone(),
+        })
+    }
+}
+
+impl Core {
+    /// The payload of one copy, of the right length but not verified.
+    pub(crate) async fn fetch_copy(&self, block: &Located, index: NodeIndex) -> Result<Bytes> {
+        let node = self.nodes.get(index).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Denied,
+                self.node_name(index),
+                "the node is not attached: replaced or unmounted",
+            )
+        })?;
+        let begin = Instant::now();
+        let result = node.store.get(&block.id, block.class.bytes() + header::HEADER_BYTES_MAX).await;
+        self.nodes.observe(node, Some(begin), &result);
+        let result =
+            result.and_then(|bytes| payload(block, &bytes).map_err(|error| corrupt(&node.name, &error)));
+        match result.as_ref().map_err(Error::kind) {
+            Err(ErrorKind::NotFound) => self.record_damage(block, index, DamageKind::Missing),
+            Err(ErrorKind::Corrupt) => self.record_damage(block, index, DamageKind::Corrupt),
+            Ok(_) | Err(_) => {}
+        }
+        result
+    }
+
+    /// The payload of the copy that is cheapest to read among those not in `avoid`, of the right length but not
+    /// verified, and the node it came from. The error is the last one met.
+    pub(crate) async fn fetch_any(&self, block: &Located, avoid: &[NodeIndex]) -> Result<(Bytes, NodeIndex)> {
+        let mut nodes: Vec<NodeIndex> =
+            block.nodes.iter().copied().filter(|node| !avoid.contains(node)).collect();
+        nodes.sort_by_key(|&node| self.nodes.cost_us(node));
+        let mut last = Error::new(ErrorKind::NotFound, block.id, "no copy is left");
+        for node in nodes {
+            match self.fetch_copy(block, node).await {
+                Ok(payload) => return Ok((payload, node)),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// The verified payload, from the cache or from any copy that proves right.
+    pub(crate) async fn fetch_verified(&self, block: &Located) -> Result<Bytes> {
+        let key = Key::Block(block.id);
+        if let Some(payload) = self.cached(&key) {
+            return Ok(payload);
+        }
+        let mut avoid = Vec::new();
+        loop {
+            let (payload, node) = self.fetch_any(block, &avoid).await?;
+            if self.verify(block, &payload, node).await? {
+                self.cache.offer(key, &payload);
+                return Ok(payload);
+            }
+            avoid.push(node);
+        }
+    }
+
+    /// Whether a payload is what the record says; writes it down if not.
+    pub(crate) async fn verify(&self, block: &Located, payload: &Bytes, node: NodeIndex) -> Result<bool> {
+        let bytes = payload.clone();
+        let hash = self.coder.run(move || Hash::of(&bytes)).await;
+        let hash = hash.map_err(|error| Error::new(ErrorKind::Internal, block.id, error))?;
+        if hash != block.hash {
+            self.record_damage(block, node, DamageKind::Corrupt);
+        }
+        Ok(hash == block.hash)
+    }
+
+    fn record_damage(&self, block: &Located, node: NodeIndex, kind: DamageKind) {
+        let seen = self.clock.now();
+        self.damage.record(Damage { block: block.reference, id: block.id, node: Some(node), kind, seen });
+    }
+}
+
+/// The payload of a block as it came from a node, if header and length allow.
+fn payload(block: &Located, bytes: &Bytes) -> Result<Bytes, String> {
+    let payload = header::payload(bytes).map_err(|error| error.to_string())?;
+    if payload.len() == block.class.bytes() {
+        return Ok(bytes.slice_ref(payload));
+    }
+    Err(format!("a payload of {} bytes instead of {}", payload.len(), block.class))
+}
+
+fn corrupt(node: impl std::fmt::Display, message: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, node, message)
+}
