@@ -17,11 +17,12 @@ fn member(number: u8) -> Member {
     Member { id: OwnerId::from_bytes([number; 16]), address: format!("process {number}") }
 }
 
-/// The child's whole life, in a process that [`start_holder`] starts.
-#[tokio::test]
-#[ignore = "the other process of the tests below, which start it"]
-async fn holder() {
-    let coordinator = FileCoordinator::new(std::env::var(FOLDER_VARIABLE).unwrap());
+/// The other process: [`start_holder`] starts this test program again, with a folder, to run one test only.
+const HOLDER: &str = "a_killed_process_holds_nothing_any_more";
+
+/// The other process's whole life.
+async fn hold(folder: &Path) {
+    let coordinator = FileCoordinator::new(folder);
     let lease = coordinator.acquire("repair", member(1).id, TTL).await.unwrap().unwrap();
     let _joined = coordinator.join("repairers", member(1)).await.unwrap();
     println!("\nfence {}", lease.fence());
@@ -31,7 +32,7 @@ async fn holder() {
 /// Starts a process that holds the lease and is a member; returns when it is, with its fence.
 fn start_holder(folder: &Path) -> (Child, u64) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "holder", "--nocapture"])
+        .args(["--exact", HOLDER, "--nocapture"])
         .env(FOLDER_VARIABLE, folder)
         .stdout(Stdio::piped())
         .spawn()
@@ -43,6 +44,9 @@ fn start_holder(folder: &Path) -> (Child, u64) {
 
 #[tokio::test]
 async fn a_killed_process_holds_nothing_any_more() {
+    if let Ok(folder) = std::env::var(FOLDER_VARIABLE) {
+        return hold(Path::new(&folder)).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let coordinator = FileCoordinator::new(folder.path());
     let mut last = 0;
