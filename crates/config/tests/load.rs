@@ -131,13 +131,11 @@ fn nodes_of_a_list_say_what_they_are() {
 
 #[test]
 fn relative_folders_are_relative_to_the_files_folder() {
-    let folder = std::env::temp_dir().join(format!("selvage-config-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("other.json");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.json");
     std::fs::write(&path, r#"{"archive": {"directory": "elsewhere"}}"#).unwrap();
     let loaded = Configuration::load(&path, no_environment());
-    std::fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(loaded.unwrap().archive.directory, folder.join("elsewhere"));
+    assert_eq!(loaded.unwrap().archive.directory, folder.path().join("elsewhere"));
 }
 
 #[test]

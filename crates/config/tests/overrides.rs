@@ -62,13 +62,11 @@ fn a_section_changes_only_what_it_names_and_its_settings_come_last() {
 
 #[test]
 fn an_override_replaces_a_wrong_value_of_the_file() {
-    let folder = std::env::temp_dir().join(format!("selvage-override-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("configuration.json");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("configuration.json");
     std::fs::write(&path, r#"{"cache": {"bytes": "much"}}"#).unwrap();
     let pair = ("SELVAGE__CACHE__BYTES".to_owned(), "0".to_owned());
     let loaded = Configuration::load(&path, std::iter::once(pair));
-    std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(loaded.unwrap().cache.bytes, 0);
 }
 

@@ -1,4 +1,4 @@
-//! What every binary does: options, configuration, logging, signals, exit status.
+//! What every binary does: options, configuration, logging, signals, backends, exit status.
 //!
 //! A binary's `main` is [`run`] and what only it does:
 //!
@@ -30,6 +30,7 @@
 //!
 //! Architecture invariant: nothing is bound, opened or created before the configuration has been checked whole.
 
+pub mod backends;
 mod exit;
 mod logging;
 mod options;
