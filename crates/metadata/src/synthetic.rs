@@ -13,7 +13,7 @@ use crate::{Commit, Document, MetadataStore, Reservation, Reserve, Reserved};
 /// For how long a synthetic upload holds its name: longer than any run.
 const TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// SplitMix64: enough for figures, the same on every machine.
+/// The generator `SplitMix64`: enough for figures, the same on every machine.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 

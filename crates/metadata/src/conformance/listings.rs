@@ -1,6 +1,6 @@
 //! Clauses on listings.
 
-use super::fixture::*;
+use super::fixture::{NOW, Store, put};
 use crate::ListEntry;
 
 const NAMES: [&str; 14] = [

@@ -2,7 +2,7 @@
 
 use types::{CodewordRef, DocumentRef, LengthClass, Partition, Pointer};
 
-use super::fixture::*;
+use super::fixture::{Store, block, class, draft, id, name, pointing, put, put_draft};
 use crate::{Codeword, Document, Ordinal};
 
 /// Nothing is found where nothing is.

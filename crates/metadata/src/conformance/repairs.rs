@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use types::{BlockId, BlockRef, CodewordRef, ErrorKind, Incarnation, NodeIndex, NodeName};
 
-use super::fixture::*;
+use super::fixture::{NOW, Store, block, draft, put, put_draft};
 use crate::{Damage, DamageKind, Document};
 
 fn node(text: &str) -> NodeName {
@@ -145,7 +145,7 @@ pub async fn relocate_replaces_the_expected_nodes(store: Store) {
     let after = vec![NodeIndex(9), NodeIndex(300), NodeIndex(u16::MAX)];
     store.relocate(at, &before, &after).await.unwrap();
     let mut expected = draft.segments.clone();
-    expected[0].parities[1].nodes = after.clone();
+    expected[0].parities[1].nodes.clone_from(&after);
     assert_eq!(store.segments(document.reference, 0, 1).await.unwrap(), expected);
     assert_eq!(store.document(&draft.record.name).await.unwrap(), Some(document));
     store.relocate(at, &after, &[]).await.unwrap();

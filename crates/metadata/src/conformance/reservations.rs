@@ -2,7 +2,7 @@
 
 use types::ErrorKind;
 
-use super::fixture::*;
+use super::fixture::{NOW, Store, TTL, draft, granted, id, lapsed, name, owner, put, request, reserve};
 use crate::{Reserve, Reserved, partition_of};
 
 /// A name that nobody has is granted, with everything that was asked.

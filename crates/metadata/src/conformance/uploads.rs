@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use types::{ErrorKind, Timestamp};
 
-use super::fixture::*;
+use super::fixture::{
+    NOW, Store, class, draft, granted, id, lapsed, name, owner, put, put_draft, request, reserve,
+};
 use crate::{Intent, Reserve};
 
 const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX);

@@ -120,8 +120,8 @@ fn take_layout(reader: &mut Reader<'_>, parameters: CodeParameters) -> Result<La
     };
     let tail = (0..count).map(|_| take_shape(reader)).collect::<Result<Vec<_>>>()?;
     // Looked at first, because `Layout` multiplies; three more for the tail.
-    let capacity = (parameters.s() as u64).checked_mul(LARGEST_BLOCK).unwrap_or(u64::MAX);
-    let most = (parameters.s() as u64).checked_mul(class.bytes() as u64).unwrap_or(u64::MAX);
+    let capacity = parameters.s() as u64 * LARGEST_BLOCK;
+    let most = parameters.s() as u64 * class.bytes() as u64;
     let length = u64::from(full).checked_mul(most).and_then(|bytes| bytes.checked_add(3 * capacity));
     if length.is_none() {
         return Err(reader.corrupt("the document is longer than 2^64 bytes"));

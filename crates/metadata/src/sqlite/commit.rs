@@ -23,6 +23,11 @@ const PUT_POINTED: &str = "INSERT OR IGNORE INTO pointed (key, segment, parity, 
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const CHANGE_DOCUMENT: &str = "UPDATE documents SET record = ?2 WHERE key = ?1";
 
+/// What a test asks SQLite to explain.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[LAST_KEY, PUT_DOCUMENT, PUT_NAME, PUT_ID, PUT_RUN, PUT_POINTED, CHANGE_DOCUMENT];
+
 pub(super) fn commit(
     connection: &Connection,
     archive: &ArchiveInfo,

@@ -19,6 +19,10 @@ const NODES: &str = "SELECT number, name, incarnation FROM nodes ORDER BY number
 const NODE_COUNT: &str = "SELECT coalesce(max(number) + 1, 0) FROM nodes";
 const PUT_NODE: &str = "INSERT INTO nodes (number, name, incarnation) VALUES (?1, ?2, ?3)";
 
+/// What a test asks SQLite to explain.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[RECORD, CLEAR, READ, NODE, NODE_COUNT, PUT_NODE];
+
 pub(super) fn record(connection: &Connection, damage: &[Damage]) -> Result<()> {
     let mut statement = connection.prepare_cached(RECORD).during("recording damage")?;
     for entry in damage {

@@ -27,6 +27,11 @@ const POINTING: &str = "SELECT by_key, by_segment FROM pointed
 const LIST_FROM: &str = "SELECT key, name FROM names WHERE name >= ?1 ORDER BY name";
 const LIST_AFTER: &str = "SELECT key, name FROM names WHERE name > ?1 ORDER BY name";
 
+/// What a test asks SQLite to explain.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[RECORD, BY_NAME, BY_ID, SCAN, PAGE, LAST_RUN, RUN_AT, POINTING, LIST_FROM, LIST_AFTER];
+
 /// A damaged record is told with the document whose it is.
 fn about(reference: DocumentRef) -> impl Fn(Error) -> Error {
     move |error| {

@@ -71,7 +71,7 @@ fn connect(path: &Path, flags: OpenFlags, wait: Duration, cache_kib: u32) -> Res
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; \
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache_kib};"
     );
-    connection.execute_batch(&pragmas).during("setting up a connection")?;
+    connection.execute_batch(&pragmas).map_err(|error| not_ours(error, path))?;
     Ok(connection)
 }
 

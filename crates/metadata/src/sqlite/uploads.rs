@@ -26,6 +26,11 @@ const FORGET: &str = "DELETE FROM intents WHERE id = ?1";
 const EXPIRED: &str = "SELECT id, name, owner, started, expires FROM intents WHERE expires < ?1
     ORDER BY expires, id LIMIT ?2";
 
+/// What a test asks SQLite to explain.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[HOLDER, BEGUN, INTEND, RESERVE, RENEW, COUNT_STAGED, PUT_PAGE, DROP_PAGES, RELEASE, FORGET, EXPIRED];
+
 /// Who holds a name, and how many segments are staged.
 struct Holder {
     reservation: Reservation,
@@ -79,10 +84,10 @@ pub(super) fn reserve(
     }
     match holder(connection, archive, &request.name)?.map(|holder| holder.reservation) {
         Some(held) if held.document == request.document => {
-            return renew(connection, archive, &held, request.ttl, now).map(Reserved::Granted);
+            renew(connection, archive, &held, request.ttl, now).map(Reserved::Granted)
         }
         Some(held) if held.expires > now && Some(held.document) != request.instead_of => {
-            return Ok(Reserved::Held(held));
+            Ok(Reserved::Held(held))
         }
         Some(_) | None => grant(connection, archive, request, now).map(Reserved::Granted),
     }
