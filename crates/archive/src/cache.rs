@@ -45,6 +45,8 @@ impl Cache {
         let options = OptionsBuilder::new()
             .weight_capacity(budget)
             .estimated_items_capacity(usize::try_from(budget / (64 * 1024)).unwrap_or(0).max(64))
+            // What passes by gets a quarter: more than one of the largest entries, or a scan pushes out what is used.
+            .hot_allocation(0.75)
             .shards(shards)
             .build();
         let inner = options.ok().filter(|_| budget > 0).map(|options| {

@@ -80,8 +80,14 @@ impl Core {
         }
         let reservation = self.reserve(&request.name).await?;
         let mut upload = Upload::new(Arc::clone(self), request, reservation);
-        let record = upload.run(body).await?;
-        upload.commit(record).await
+        match upload.run(body).await {
+            Ok(record) => upload.commit(record).await,
+            Err(error) => {
+                // Whoever is told of the failure may try again at once. Dropping the upload does the rest.
+                upload.free_name().await;
+                Err(error)
+            }
+        }
     }
 
     /// Reserves a name, taking it over from a process that is known to be dead.
@@ -114,10 +120,16 @@ impl Core {
     /// Ends an upload that will not commit: frees the name first, then deletes the blocks, then forgets the intent
     /// if none can be left.
     async fn end_upload(&self, reservation: Reservation, uncertain: bool) {
-        let freed = self.metadata.abandon(&reservation, true).await;
-        let clean = self.delete_upload(reservation.document).await && !uncertain;
-        if let Err(error) = freed.and(self.metadata.abandon(&reservation, !clean).await) {
+        if let Err(error) = self.metadata.abandon(&reservation, true).await {
+            // It may still commit: nothing of it may be deleted. Its intent tells scrub.
             tracing::warn!(name = %reservation.name, %error, "upload not ended; its name is held until it lapses");
+            return;
+        }
+        if self.delete_upload(reservation.document).await
+            && !uncertain
+            && let Err(error) = self.metadata.abandon(&reservation, false).await
+        {
+            tracing::warn!(name = %reservation.name, %error, "intent of an ended upload not dropped");
         }
     }
 }
@@ -332,6 +344,12 @@ impl Upload {
         document
     }
 
+    async fn free_name(&self) {
+        if let Err(error) = self.core.metadata.abandon(&self.reservation, true).await {
+            tracing::warn!(name = %self.reservation.name, %error, "name not freed; it is held until it lapses");
+        }
+    }
+
     /// After a commit that did not succeed: reads back whether it did all the same.
     async fn settle(&self, error: types::Error) -> Result<Document, Error> {
         let core = &self.core;
@@ -366,10 +384,9 @@ impl Drop for Upload {
         let (core, reservation) = (Arc::clone(&self.core), self.reservation.clone());
         let (mut in_flight, mut uncertain) = (std::mem::take(&mut self.in_flight), self.uncertain);
         self.core.runtime.spawn(async move {
-            // The name is free at once; the blocks can be deleted only when no more are being written.
-            if let Err(error) = core.metadata.abandon(&reservation, true).await {
-                tracing::warn!(name = %reservation.name, %error, "name not freed");
-            }
+            // The name is free at once; the blocks can be deleted only when no more are being written. Where this
+            // fails it is tried again below.
+            let _ = core.metadata.abandon(&reservation, true).await;
             while let Some(joined) = in_flight.next().await {
                 uncertain |= joined.map_or(true, |outcome| outcome.is_ok_and(|outcome| outcome.uncertain));
             }

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a test's set-up may panic")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use archive::{Archive, Error, NodeParts, Parts, PutRequest, Settings};
@@ -88,6 +89,8 @@ pub struct Cluster {
     pub metadata_faults: MetadataFaults,
     coordinator: LocalCoordinator,
     options: ClusterOptions,
+    /// How many other processes were opened.
+    others: AtomicU64,
 }
 
 impl Cluster {
@@ -107,6 +110,7 @@ impl Cluster {
         let metadata_faults = MetadataFaults::default();
         let archive = open(&options, &nodes, &metadata, &metadata_faults, &coordinator).await;
         Self {
+            others: AtomicU64::new(0),
             archive: archive.expect("the archive opens"),
             nodes,
             metadata,
@@ -118,7 +122,9 @@ impl Cluster {
 
     /// Another process on the same backends.
     pub async fn another(&self) -> Result<Archive, Error> {
-        open(&self.options, &self.nodes, &self.metadata, &self.metadata_faults, &self.coordinator).await
+        let others = self.others.fetch_add(1, Ordering::Relaxed);
+        let options = ClusterOptions { seed: self.options.seed + 1000 + others, ..self.options.clone() };
+        open(&options, &self.nodes, &self.metadata, &self.metadata_faults, &self.coordinator).await
     }
 
     /// Puts a document.
