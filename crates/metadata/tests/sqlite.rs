@@ -1,4 +1,5 @@
 //! What a store in a file promises beyond the contract: other processes, other files, crashes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
