@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p gf` prints, for each shape, operation and block length, one line per backend: the kernel, the XOR
 //! bound (`gf::yardstick`), `reed-solomon-erasure` with its SIMD code, and `memcpy` of the inputs over the outputs, in
-//! GB/s of input. Speeds are medians. Ratios are medians of the ratios of one round, in which every contender
-//! ran once, in random order: whatever else the machine did, it did to all of them.
+//! GB/s of input. A sample that was interrupted is taken again. Speeds are medians. Ratios are medians of the ratios of one round, in which every contender
+//! ran once, in random order, but a kernel next to its bound: whatever else the machine did, it did to all of them.
 //!
 //! Options after `--`: `--quick` (fewer cases, less time), `--shape K,P`, `--block BYTES`, `--operation NAME`, `--backend NAME`
 //! (each may be repeated), `--seconds S` (per case), `--shift BYTES` (blocks begin so far off the page).
@@ -30,7 +30,7 @@ const BLOCKS: [usize; 4] = [4 << 10, 64 << 10, 1 << 20, 4 << 20];
 const PAGE: usize = 4096;
 
 /// A sample repeats what it times until it took about so long.
-const SAMPLE: Duration = Duration::from_micros(800);
+const SAMPLE: Duration = Duration::from_micros(400);
 const ROUNDS_MIN: usize = 7;
 
 /// What must be reached (issue 4) with shape (11,3), encoding and decoding one symbol: block length, backend, ratio to the
@@ -219,13 +219,18 @@ impl Case {
         let mut bench = Bench::new(self, coefficients.rows(), options.shift);
         let repeats: Vec<_> = contenders.iter().map(|contender| bench.calibrate(contender)).collect();
         let mut rounds: Vec<Vec<f64>> = Vec::new();
-        let mut order: Vec<_> = (0..contenders.len()).collect();
+        // A kernel and its bound run next to each other, so that the noise of the moment is the same for both.
+        let mut order: Vec<_> = (0..contenders.len()).step_by(2).map(|first| [first, first + 1]).collect();
         let begun = Instant::now();
         while rounds.len() < ROUNDS_MIN || begun.elapsed() < options.case {
             bench.random.shuffle(&mut order);
             let mut times = vec![0.0; contenders.len()];
-            for &i in &order {
-                times[i] = bench.sample(&contenders[i], repeats[i]);
+            for &pair in &order {
+                let mut pair = pair;
+                bench.random.shuffle(&mut pair);
+                for i in pair {
+                    times[i] = bench.sample(&contenders[i], repeats[i]);
+                }
             }
             rounds.push(times);
         }
@@ -386,13 +391,30 @@ impl Bench {
     }
 }
 
+/// How often a sample is taken again because the machine ran something else in the middle of it.
+const RETRIES_MAX: usize = 20;
+
+/// Nanoseconds of one repeat.
 fn timed(repeats: usize, mut work: impl FnMut()) -> f64 {
     work(); // untimed: what the contender before left in the caches is not this one's doing
-    let begun = Instant::now();
-    for _ in 0..repeats {
-        work();
+    let mut time = 0.0;
+    for _ in 0..RETRIES_MAX {
+        let turns_before = turns();
+        let begun = Instant::now();
+        for _ in 0..repeats {
+            work();
+        }
+        time = begun.elapsed().as_nanos() as f64 / repeats as f64;
+        if turns() == turns_before {
+            break;
+        }
     }
-    begun.elapsed().as_nanos() as f64 / repeats as f64
+    time
+}
+
+/// How often this thread was given a processor (Linux; elsewhere nobody knows).
+fn turns() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// Marsaglia's xorshift64: fixed seed, so that runs differ only in time.
