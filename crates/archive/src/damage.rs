@@ -53,7 +53,7 @@ async fn write_down(mut receiver: mpsc::Receiver<Damage>, metadata: Arc<dyn Meta
             match metadata.record_damage(&batch).await {
                 Ok(()) => break,
                 Err(error) if attempt == TRIES => {
-                    tracing::error!(%error, lost = batch.len(), "damage not queued")
+                    tracing::error!(%error, lost = batch.len(), "damage not queued");
                 }
                 Err(_) => tokio::time::sleep(RETRY_AFTER).await,
             }

@@ -407,7 +407,7 @@ async fn renew(core: Arc<Core>, mut reservation: Reservation, lapsed: Arc<Atomic
                 return;
             }
             Err(error) => {
-                tracing::warn!(name = %reservation.name, %error, "reservation not renewed; trying again")
+                tracing::warn!(name = %reservation.name, %error, "reservation not renewed; trying again");
             }
         }
     }

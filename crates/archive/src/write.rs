@@ -80,7 +80,9 @@ impl Core {
             return Err(format!("{usable} of {} nodes take writes, {needed} must", self.nodes.len()));
         }
         let mut occupancy = Occupancy::new(&topology, pointers.len() + written.len());
-        pointers.iter().for_each(|&node| occupancy.add(node));
+        for &node in pointers {
+            occupancy.add(node);
+        }
         let mut placed = written.to_vec();
         place::place(&mut placed, self.settings.replication_factor, &mut occupancy, &mut self.rng());
         let new = |(parity, (before, after)): (usize, (&Vec<NodeIndex>, Vec<NodeIndex>))| {

@@ -53,7 +53,9 @@ async fn more_losses_give_an_error_and_never_wrong_bytes() {
     let (mut whole, mut unrecoverable) = (0, 0);
     for _ in 0..20 {
         let gone: Vec<usize> = (0..5).map(|_| rng.random_range(0..16)).collect();
-        gone.iter().for_each(|&node| cluster.nodes[node].faults.set(Fault::Down, 1.0));
+        for &node in &gone {
+            cluster.nodes[node].faults.set(Fault::Down, 1.0);
+        }
         for number in 0..30 {
             match cluster.get(&number.to_string()).await {
                 Ok(read) => {
@@ -67,7 +69,9 @@ async fn more_losses_give_an_error_and_never_wrong_bytes() {
                 Err(error) => panic!("{error}"),
             }
         }
-        gone.iter().for_each(|&node| cluster.nodes[node].faults.clear());
+        for &node in &gone {
+            cluster.nodes[node].faults.clear();
+        }
     }
     assert!(whole > 0 && unrecoverable > 0);
 }

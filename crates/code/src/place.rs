@@ -169,8 +169,10 @@ pub fn place(placed: &mut [Vec<NodeIndex>], copies: usize, occupancy: &mut Occup
     placed.iter().filter_map(|nodes| nodes.first()).for_each(|&index| occupancy.add(index));
     for nodes in placed.iter_mut().filter(|nodes| nodes.is_empty()) {
         let representative = occupancy.best(&usable, rng).map(|(_, index)| index);
-        representative.into_iter().for_each(|index| occupancy.add(index));
-        nodes.extend(representative);
+        if let Some(index) = representative {
+            occupancy.add(index);
+            nodes.push(index);
+        }
     }
     // Copies are spread by themselves: where a second copy stands costs no symbol a place of its own.
     let mut spread = Occupancy::new(topology, placed.len() * copies);

@@ -87,11 +87,10 @@ impl Selector {
 
     fn draw_one(&self, counts: &[u64], total: u64, attempt: usize, rng: &mut dyn Rng) -> Place {
         match self.policy {
-            Policy::Uniform => uniform(counts, total, rng),
-            Policy::Window => within(counts, total, self.window.min(total), rng),
             Policy::Normal => half_normal(counts, total, self.window, rng),
+            Policy::Window => within(counts, total, self.window.min(total), rng),
             Policy::Mixed if attempt.is_multiple_of(2) => within(counts, total, self.window.min(total), rng),
-            Policy::Mixed => uniform(counts, total, rng),
+            Policy::Mixed | Policy::Uniform => uniform(counts, total, rng),
         }
     }
 }

@@ -108,9 +108,9 @@ fn grow(documents: u64, t: usize, p: usize, topology: &Topology) -> Vec<(Vec<Nod
         let candidates: Vec<Candidate> = places.iter().map(candidate).collect();
         let mut occupancy = Occupancy::new(topology, t + p);
         let chosen = choose(&candidates, t, false, &mut occupancy, &mut rng);
-        let mut placed = vec![Vec::new(); p];
-        place(&mut placed, 1, &mut occupancy, &mut rng);
-        let parities: Vec<NodeIndex> = placed.into_iter().map(|nodes| nodes[0]).collect();
+        let mut nodes_of = vec![Vec::new(); p];
+        place(&mut nodes_of, 1, &mut occupancy, &mut rng);
+        let parities: Vec<NodeIndex> = nodes_of.into_iter().map(|nodes| nodes[0]).collect();
         let symbols = chosen.iter().map(|choice| choice.node).chain(parities.clone()).collect();
         built.push((symbols, chosen.iter().map(|choice| candidates[choice.candidate].codeword).collect()));
         archive.push(parities);
@@ -127,9 +127,10 @@ fn topology(nodes: u16, zone: impl Fn(u16) -> u16) -> Topology {
     Topology::new((0..nodes).map(node).collect())
 }
 
-fn heaviest<T: std::hash::Hash + Eq + Copy>(items: impl Iterator<Item = T> + Clone) -> usize {
-    let count = |item: T| items.clone().filter(|&other| other == item).count();
-    items.clone().map(count).max().unwrap_or(0)
+fn heaviest<T: std::hash::Hash + Eq + Copy>(items: impl Iterator<Item = T>) -> usize {
+    let items: Vec<T> = items.collect();
+    let count = |item: T| items.iter().filter(|&&other| other == item).count();
+    items.iter().copied().map(count).max().unwrap_or(0)
 }
 
 #[test]
