@@ -8,7 +8,7 @@ use types::{
     Timestamp,
 };
 
-use crate::{Commit, Document, MetadataStore, Reservation, Reserve, Reserved};
+use crate::{Commit, Document, MetadataStore, Reservation, Reserve, Reserved, SqliteMetadata};
 
 /// For how long a synthetic upload holds its name: longer than any run.
 const TTL: Duration = Duration::from_secs(24 * 3600);
@@ -107,15 +107,7 @@ impl Synthetic {
 
     /// Reserves the name of a draft.
     pub async fn reserve(&self, store: &dyn MetadataStore, commit: &Commit) -> Result<Reservation> {
-        let (name, document) = (commit.record.name.clone(), commit.record.id);
-        let owner = OwnerId::from_bytes([0; 16]);
-        let request = Reserve { name, document, owner, ttl: TTL, instead_of: None };
-        match store.reserve(&request, self.now).await? {
-            Reserved::Granted(reservation) => Ok(reservation),
-            Reserved::Exists(_) | Reserved::Held(_) => {
-                Err(Error::new(ErrorKind::AlreadyExists, &commit.record.name, "the name is taken"))
-            }
-        }
+        granted(store.reserve(&request(commit), self.now).await?, commit)
     }
 
     /// Reserves and commits a draft.
@@ -125,33 +117,43 @@ impl Synthetic {
     }
 }
 
-/// Writes `documents` synthetic documents numbered from `first`, `at_once` of them at a time so that they share
-/// commits; each points at random documents committed before, `earlier` included.
+/// The request to hold the name of a draft.
+pub(crate) fn request(commit: &Commit) -> Reserve {
+    let (name, document) = (commit.record.name.clone(), commit.record.id);
+    Reserve { name, document, owner: OwnerId::from_bytes([0; 16]), ttl: TTL, instead_of: None }
+}
+
+/// The reservation of an answer, or that the name is taken.
+pub(crate) fn granted(reserved: Reserved, commit: &Commit) -> Result<Reservation> {
+    match reserved {
+        Reserved::Granted(reservation) => Ok(reservation),
+        Reserved::Exists(_) | Reserved::Held(_) => {
+            Err(Error::new(ErrorKind::AlreadyExists, &commit.record.name, "the name is taken"))
+        }
+    }
+}
+
+/// Most documents to a transaction: the pages of the indexes that they touch stay in a cache of 1 GiB.
+const TOGETHER: u64 = 20_000;
+
+/// Writes `documents` synthetic documents numbered from `first`, many to a transaction; each points at random
+/// documents of earlier transactions, `earlier` included.
 pub async fn generate(
-    store: &std::sync::Arc<dyn MetadataStore>,
+    store: &SqliteMetadata,
     synthetic: Synthetic,
     first: u64,
     documents: u64,
-    at_once: usize,
     earlier: &mut Vec<DocumentRef>,
 ) -> Result<()> {
     let mut random = Random::new(first);
-    let mut uploads = tokio::task::JoinSet::new();
-    let broken =
-        |error| Error::new(ErrorKind::Internal, "synthetic", "an upload broke off").with_source(error);
-    for number in first..first.saturating_add(documents) {
-        if uploads.len() >= at_once.max(1)
-            && let Some(done) = uploads.join_next().await
-        {
-            let document: Result<Document> = done.map_err(|error: tokio::task::JoinError| broken(error))?;
-            earlier.push(document?.reference);
-        }
-        let draft = synthetic.draft(number, earlier, &mut random)?;
-        let store = std::sync::Arc::clone(store);
-        uploads.spawn(async move { synthetic.put(&*store, &draft).await });
-    }
-    while let Some(done) = uploads.join_next().await {
-        earlier.push(done.map_err(broken)??.reference);
+    let (mut number, end) = (first, first.saturating_add(documents));
+    while number < end {
+        // The first ones can only point at anchors, so they are few.
+        let together = (earlier.len() as u64).clamp(64, TOGETHER).min(end - number);
+        let drafts = (number..number + together).map(|number| synthetic.draft(number, earlier, &mut random));
+        let drafts = drafts.collect::<Result<Vec<_>>>()?;
+        earlier.extend(store.put_together(drafts, synthetic.now).await?);
+        number += together;
     }
     Ok(())
 }
