@@ -5,12 +5,15 @@
 use std::arch::x86_64::{
     __m512i, __mmask64, _MM_HINT_T0, _mm_prefetch, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
     _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_set1_epi64,
-    _mm512_storeu_si512, _mm512_xor_si512,
+    _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
 };
 
 use super::lanes::{self, Lanes, Xor};
 use super::{Job, Kernel};
 use crate::tables;
+
+/// The truth table of `a ^ b ^ c`.
+const SUM_OF_THREE: i32 = 0x96;
 
 /// Proof that the machine has the instructions: [`Kernel::detect`] alone makes one.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,7 @@ pub(crate) struct Gfni512(());
 // SAFETY: each function asks for the features it needs and touches the bytes it is meant to.
 unsafe impl Lanes for Gfni512 {
     const BYTES: usize = 64;
+    const PAIRS: bool = true;
     type Vector = __m512i;
     type Split = __m512i;
     type Entry = u64;
@@ -60,6 +64,13 @@ unsafe impl Lanes for Gfni512 {
     #[target_feature(enable = "avx512f,gfni")]
     unsafe fn add_product(sum: __m512i, factor: __m512i, split: __m512i) -> __m512i {
         _mm512_xor_si512(sum, _mm512_gf2p8affine_epi64_epi8::<0>(split, factor))
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f,gfni")]
+    unsafe fn add_products(sum: __m512i, factors: [__m512i; 2], splits: [__m512i; 2]) -> __m512i {
+        let first = _mm512_gf2p8affine_epi64_epi8::<0>(splits[0], factors[0]);
+        let second = _mm512_gf2p8affine_epi64_epi8::<0>(splits[1], factors[1]);
+        _mm512_ternarylogic_epi64::<SUM_OF_THREE>(sum, first, second)
     }
     #[inline]
     #[target_feature(enable = "avx512f")]

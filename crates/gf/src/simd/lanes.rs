@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use super::job::Job;
 
 /// How many bytes ahead of the tile inputs are fetched: see docs/KERNEL.md for what was tried.
-const PREFETCH_DISTANCE: usize = 512;
+const PREFETCH_DISTANCE: usize = 1024;
 
 /// The length of a cache line on every machine with a backend here.
 const LINE: usize = 64;
@@ -33,6 +33,8 @@ const BYTES_MAX: usize = 64;
 pub(super) unsafe trait Lanes {
     /// How many bytes a vector has; at most `BYTES_MAX`.
     const BYTES: usize;
+    /// Whether inputs are taken two by two, which needs the registers for it.
+    const PAIRS: bool = false;
     /// A register of bytes.
     type Vector: Copy;
     /// An input vector, made ready to be multiplied.
@@ -50,6 +52,16 @@ pub(super) unsafe trait Lanes {
     unsafe fn factor(entry: &Self::Entry) -> Self::Factor;
     /// `sum + factor * split`.
     unsafe fn add_product(sum: Self::Vector, factor: Self::Factor, split: Self::Split) -> Self::Vector;
+    /// `sum` and the products of two factors, for backends that add three vectors at once.
+    #[inline(always)]
+    unsafe fn add_products(
+        sum: Self::Vector,
+        factors: [Self::Factor; 2],
+        splits: [Self::Split; 2],
+    ) -> Self::Vector {
+        // SAFETY: the machine has the instructions, as the caller promised.
+        unsafe { Self::add_product(Self::add_product(sum, factors[0], splits[0]), factors[1], splits[1]) }
+    }
     /// Asks for the cache line at an address that need not be valid.
     unsafe fn prefetch(address: *const u8);
 
@@ -90,6 +102,7 @@ pub(super) struct Xor<L>(PhantomData<L>);
 // SAFETY: every function does at most what the same function of `L` does.
 unsafe impl<L: Lanes> Lanes for Xor<L> {
     const BYTES: usize = L::BYTES;
+    const PAIRS: bool = L::PAIRS;
     type Vector = L::Vector;
     type Split = L::Vector;
     type Entry = ();
@@ -180,8 +193,7 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const WIDTH: usize, const ADD: bool>
     let (entries, inputs) = (job.entries(), job.inputs());
     let outputs = job.outputs();
     // SAFETY: the machine has the instructions. A job has an entry for each pair of input and output, and its slices
-    // reach to the end of its range, so all `WIDTH` vectors at `at` are within every input and output. Prefetching
-    // accesses nothing, and its address is computed without claiming to be within the slice.
+    // reach to the end of its range, so all `WIDTH` vectors at `at` are within every input and output.
     unsafe {
         let mut sums = [[L::splat(0); WIDTH]; ROWS];
         for r in 0..ROWS {
@@ -193,17 +205,23 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const WIDTH: usize, const ADD: bool>
                 };
             }
         }
-        for (c, input) in inputs.iter().enumerate() {
-            let from = input.as_ptr().add(at);
-            let mut splits = [L::split(L::splat(0)); WIDTH];
-            for w in 0..WIDTH {
-                if w * L::BYTES % LINE == 0 {
-                    L::prefetch(from.wrapping_add(PREFETCH_DISTANCE + w * L::BYTES));
-                }
-                splits[w] = L::split(L::load(from.add(w * L::BYTES)));
-            }
+        let (pairs, rest) = if L::PAIRS { inputs.as_chunks() } else { ([].as_slice(), inputs) };
+        for (i, &[first, second]) in pairs.iter().enumerate() {
+            let [a, b] = [load_splits::<L, WIDTH>(first, at), load_splits::<L, WIDTH>(second, at)];
             for r in 0..ROWS {
-                let factor = L::factor(entries.get_unchecked(c * ROWS + r));
+                let factors = [
+                    L::factor(entries.get_unchecked(2 * i * ROWS + r)),
+                    L::factor(entries.get_unchecked((2 * i + 1) * ROWS + r)),
+                ];
+                for w in 0..WIDTH {
+                    sums[r][w] = L::add_products(sums[r][w], factors, [a[w], b[w]]);
+                }
+            }
+        }
+        for (i, input) in rest.iter().enumerate() {
+            let splits = load_splits::<L, WIDTH>(input, at);
+            for r in 0..ROWS {
+                let factor = L::factor(entries.get_unchecked((2 * pairs.len() + i) * ROWS + r));
                 for w in 0..WIDTH {
                     sums[r][w] = L::add_product(sums[r][w], factor, splits[w]);
                 }
@@ -215,6 +233,27 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const WIDTH: usize, const ADD: bool>
                 L::store(to.add(w * L::BYTES), sums[r][w]);
             }
         }
+    }
+}
+
+/// `WIDTH` vectors of an input, beginning with column `at`; what is a little further on is asked for.
+///
+/// # Safety
+///
+/// The machine has `L`'s instructions, and the input has these columns.
+#[inline(always)]
+unsafe fn load_splits<L: Lanes, const WIDTH: usize>(input: &[u8], at: usize) -> [L::Split; WIDTH] {
+    // SAFETY: as promised. Prefetching accesses nothing, and its address does not claim to be within the slice.
+    unsafe {
+        let from = input.as_ptr().add(at);
+        let mut splits = [L::split(L::splat(0)); WIDTH];
+        for w in 0..WIDTH {
+            if w * L::BYTES % LINE == 0 {
+                L::prefetch(from.wrapping_add(PREFETCH_DISTANCE + w * L::BYTES));
+            }
+            splits[w] = L::split(L::load(from.add(w * L::BYTES)));
+        }
+        splits
     }
 }
 
