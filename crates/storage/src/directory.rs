@@ -7,9 +7,10 @@
 //! ```
 //!
 //! A document's identifier begins with a time and ends in random bits: by its last byte, documents spread evenly
-//! over 256 sub-folders, and all blocks of one document are in one of them.
+//! over 256 sub-folders, and all blocks of one document are in one of them. A sub-folder is made for its first block:
+//! made all at once, they took a claim of 16 nodes half a second, and who deletes them again many more.
 //!
-//! Nothing but a claim makes `blocks` (with every sub-folder) and `tmp`. So an operation on a folder that was deleted, emptied or not
+//! Nothing but a claim makes `blocks` and `tmp`. So an operation on a folder that was deleted, emptied or not
 //! mounted fails: it never fills the mount point of a disk that is not there.
 //!
 //! Each operation is one blocking task, which runs to its end when the caller loses interest.

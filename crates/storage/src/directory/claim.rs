@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use types::{Error, ErrorKind, Result};
 
 use super::folder::{Folder, make_folder, sync_folder};
-use super::list::parse_sub_folder;
 use crate::{NodeIdentity, marker};
 
 /// A temporary file that was not written to for this long is nobody's: other processes may be writing theirs,
@@ -34,7 +33,7 @@ impl Folder {
                 Error::new(ErrorKind::Denied, &self.node, message)
             });
         }
-        self.make_layout().map_err(failed)?;
+        make_folder(&self.temporary).and_then(|()| make_folder(&self.blocks)).map_err(failed)?;
         let temporary = self.temporary_path();
         let linked = self.link_marker(&temporary, &marker::encode(identity)?);
         let _ = fs::remove_file(&temporary);
@@ -53,21 +52,13 @@ impl Folder {
         let mut file = File::create_new(temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        // `blocks` and `tmp` are durable before the marker, which promises them.
+        sync_folder(&self.directory)?;
         match fs::hard_link(temporary, &self.marker) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
         // The loser too: it answers with a marker that must still stand after a crash.
-        sync_folder(&self.directory)
-    }
-
-    /// Makes `tmp` and `blocks` and all its sub-folders, durably: the marker promises them. Made here, once, they
-    /// cost a write neither a folder nor the sync of one.
-    fn make_layout(&self) -> io::Result<()> {
-        make_folder(&self.temporary)?;
-        make_folder(&self.blocks)?;
-        (0..=u8::MAX).try_for_each(|number| make_folder(&self.sub_folder_path(number)))?;
-        sync_folder(&self.blocks)?;
         sync_folder(&self.directory)
     }
 
@@ -78,7 +69,7 @@ impl Folder {
             let expected = match name.to_str() {
                 // What a claimant leaves that died, or is at work now. Every new ext4 volume has a lost+found.
                 Some("tmp" | "lost+found") => true,
-                Some("blocks") => self.holds_no_blocks()?,
+                Some("blocks") => fs::read_dir(&self.blocks)?.next().is_none(),
                 _ => false,
             };
             if !expected {
@@ -86,17 +77,6 @@ impl Folder {
             }
         }
         Ok(None)
-    }
-
-    /// Whether `blocks` holds nothing but empty sub-folders.
-    fn holds_no_blocks(&self) -> io::Result<bool> {
-        for entry in fs::read_dir(&self.blocks)? {
-            let entry = entry?;
-            if parse_sub_folder(&entry).is_none() || fs::read_dir(entry.path())?.next().is_some() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Removes temporary files of processes that died. Best effort: they cost space and nothing else.

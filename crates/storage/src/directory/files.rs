@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, IoSlice, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -29,16 +30,25 @@ impl Folder {
     /// Gives a durable file its name, durably.
     fn publish(&self, temporary: &Path, id: &BlockId) -> io::Result<()> {
         let path = self.block_path(id);
-        let folder = self.sub_folder_path(sub_folder(&id.document));
+        let number = sub_folder(&id.document);
+        let folder = self.sub_folder_path(number);
+        let durable = self.durable.get(usize::from(number));
         match fs::rename(temporary, &path) {
-            // The claim made every sub-folder, but somebody removed this one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(durable) = durable {
+                    durable.store(false, Ordering::Release);
+                }
                 // Fails without `blocks`: only a claim makes that.
                 make_folder(&folder)?;
-                sync_folder(&self.blocks)?;
                 fs::rename(temporary, &path)?;
             }
             outcome => outcome?,
+        }
+        // Whoever made the sub-folder may have died before it was durable: each process sees to it once. After the
+        // rename, so that a journal takes both at once.
+        if let Some(durable) = durable.filter(|durable| !durable.load(Ordering::Acquire)) {
+            sync_folder(&self.blocks)?;
+            durable.store(true, Ordering::Release);
         }
         sync_folder(&folder)
     }

@@ -32,6 +32,8 @@ pub(super) struct Folder {
     pub(super) blocks: PathBuf,
     pub(super) temporary: PathBuf,
     pub(super) pool: BufferPool,
+    /// Sub-folders whose entry in `blocks` this process knows to be durable, by number.
+    pub(super) durable: [AtomicBool; 256],
     /// What the last listing saw and has not handed out yet.
     pub(super) read_ahead: Mutex<Option<ReadAhead>>,
     /// Names of temporary files: of this handle, and of the file.
@@ -60,6 +62,7 @@ impl Folder {
             temporary: directory.join("tmp"),
             directory,
             pool,
+            durable: [const { AtomicBool::new(false) }; 256],
             read_ahead: Mutex::default(),
             handle: Uuid::new_v4(),
             sequence: AtomicU64::new(0),

@@ -165,8 +165,7 @@ impl Folder {
     }
 }
 
-/// The number of a sub-folder of `blocks`; `None` if the entry is none.
-pub(super) fn parse_sub_folder(entry: &DirEntry) -> Option<u8> {
+fn parse_sub_folder(entry: &DirEntry) -> Option<u8> {
     let name = entry.file_name();
     let name = name.to_str()?;
     let number = u8::from_str_radix(name, 16).ok()?;
