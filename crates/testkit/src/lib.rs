@@ -1,4 +1,19 @@
-//! For tests: an archive of faulty nodes, a proxy process, an HTTP client.
+//! For tests: a proxy process, an HTTP client, documents.
+//!
+//! Whatever goes wrong here panics with what is known: a test's kit has nobody to hand an error to.
+//!
+//! Architecture invariant: nothing outside tests depends on this crate.
 
-pub mod cluster;
-pub mod faulty_metadata;
+#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod client;
+mod documents;
+mod process;
+mod raw;
+mod response;
+
+pub use client::Client;
+pub use documents::Documents;
+pub use process::{Exit, ProxyProcess, ProxySettings};
+pub use raw::RawConnection;
+pub use response::Response;
