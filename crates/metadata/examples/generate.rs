@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let documents: u64 = arguments.next().ok_or(usage)?.parse()?;
     let partitions: u16 = arguments.next().map_or(Ok(1), |text| text.parse())?;
     let now = SystemTime::now().into();
-    let synthetic = Synthetic { parameters: CodeParameters::DEFAULT, nodes: 16, now };
+    let synthetic = Synthetic { parameters: CodeParameters::DEFAULT, nodes: 16, now, payload: None };
     let create = CreateArchive { id: ArchiveId::from_random([42; 16]), partitions, now };
     let options = SqliteOptions { cache_kib: FILLING_CACHE_KIB, ..SqliteOptions::default() };
     let store = SqliteMetadata::open_with(&path, create, options).await?;

@@ -56,6 +56,8 @@ pub struct Synthetic {
     pub nodes: u16,
     /// The time of all uploads.
     pub now: Timestamp,
+    /// What every block hashes to, for a store that serves one payload as all of them; random if `None`.
+    pub payload: Option<Hash>,
 }
 
 impl Synthetic {
@@ -101,7 +103,10 @@ impl Synthetic {
         let first = random.below(self.nodes.into());
         let node = |parity: u64| u16::try_from((first + parity) % u64::from(self.nodes.max(1))).unwrap_or(0);
         (0..self.parameters.p() as u64)
-            .map(|parity| ParityRecord { hash: random.hash(), nodes: vec![NodeIndex(node(parity))] })
+            .map(|parity| ParityRecord {
+                hash: self.payload.unwrap_or_else(|| random.hash()),
+                nodes: vec![NodeIndex(node(parity))],
+            })
             .collect()
     }
 
