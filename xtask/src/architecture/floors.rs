@@ -12,13 +12,14 @@ const FLOORS: &[&[&str]] = &[
     &["coder", "config"],
     &["archive", "runtime"],
     &["proxy", "encoder", "repair", "scrub"],
-    &["testkit", "xtask"],
+    &["testkit", "bench", "xtask"],
 ];
 
 /// Members that others use in tests, benchmarks and examples only.
-const DEV_ONLY: &[&str] = &["testkit", "xtask"];
+const DEV_ONLY: &[&str] = &["testkit", "bench", "xtask"];
 
-const BINARIES: &[&str] = &["proxy", "encoder", "repair", "scrub", "xtask"];
+/// Members that are programs: they have arguments, and errors for people.
+const BINARIES: &[&str] = &["proxy", "encoder", "repair", "scrub", "bench", "xtask"];
 
 /// A library that belongs to some members.
 struct Confined {

@@ -65,6 +65,8 @@ fn test_module_paths(source: &Source) -> Vec<String> {
 fn is_library(source: &Source) -> bool {
     source.file.starts_with("crates/")
         && !source.for_tests
+        // A program all of it: it prints what it measured.
+        && !source.file.starts_with("crates/bench/")
         && !source.file.ends_with("/main.rs")
         && !source.file.ends_with("/build.rs")
         && !source.file.contains("/bin/")
