@@ -20,6 +20,8 @@ pub(crate) struct Task {
     pub(crate) name: DocumentName,
     pub(crate) segment: u32,
     pub(crate) shape: SegmentShape,
+    /// Bytes of the document before it.
+    pub(crate) offset: u64,
     /// `s` blocks, the document's bytes and then zeros.
     pub(crate) source: Bytes,
     /// For the last segment.
@@ -99,6 +101,7 @@ impl Core {
             parameters: self.settings.parameters,
             class: task.shape.class,
             segment_length: task.shape.length,
+            segment_offset: task.offset,
             payload_hash,
             segment_hash,
             pointers: pointers.to_vec(),

@@ -50,8 +50,9 @@ struct Upload {
     _renewal: AbortOnDrop,
     /// Segments being written, in order.
     in_flight: FuturesOrdered<JoinHandle<Result<Outcome, Error>>>,
-    /// The next segment's number.
+    /// The next segment's number, and where in the document it begins.
     next: u32,
+    offset: u64,
     staged: u32,
     /// Records not staged yet.
     pending: Vec<SegmentRecord>,
@@ -146,6 +147,7 @@ impl Upload {
             _renewal: AbortOnDrop(renewal),
             in_flight: FuturesOrdered::new(),
             next: 0,
+            offset: 0,
             staged: 0,
             pending: Vec::new(),
             hasher: blake3::Hasher::new(),
@@ -182,8 +184,7 @@ impl Upload {
     /// Cuts and writes the rest of the document, the last segment last of all.
     async fn finish(&mut self, buffer: PooledBuffer, length: usize) -> Result<DocumentRecord, Error> {
         let (parameters, sizes) = (self.core.settings.parameters, self.core.settings.sizes);
-        let full_bytes = (parameters.s() * sizes.max().bytes()) as u64;
-        let total = u64::from(self.next) * full_bytes + length as u64;
+        let total = self.offset + length as u64;
         let layout =
             Layout::cut(total, parameters, sizes).map_err(|error| Error::Attributes(error.to_string()))?;
         let rest = buffer.freeze().slice(..length);
@@ -268,10 +269,12 @@ impl Upload {
             name: self.request.name.clone(),
             segment: self.next,
             shape,
+            offset: self.offset,
             source,
             end,
         };
         self.next += 1;
+        self.offset += shape.length;
         let core = Arc::clone(&self.core);
         let work = async move {
             let _memory = core.reserve_memory(blocks, shape.class).await?;

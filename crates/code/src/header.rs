@@ -76,6 +76,8 @@ pub struct BlockHeader {
     pub class: LengthClass,
     /// Bytes of the document in this segment.
     pub segment_length: u64,
+    /// Bytes of the document before this segment: a block tells its place without any other.
+    pub segment_offset: u64,
     /// BLAKE3 of the payload.
     pub payload_hash: Hash,
     /// BLAKE3 of the segment's bytes, without padding.
@@ -157,9 +159,7 @@ pub fn payload(block: &[u8]) -> Result<&[u8], HeaderError> {
 impl BlockHeader {
     /// The header's bytes.
     pub fn encode(&self) -> Result<Vec<u8>, HeaderError> {
-        if self.pointers.len() != self.parameters.t() {
-            return Err(invalid(format_args!("{} pointers for {}", self.pointers.len(), self.parameters)));
-        }
+        self.check()?;
         let mut writer = Writer::default();
         writer.bytes(&MAGIC);
         writer.u16(VERSION);
@@ -172,6 +172,7 @@ impl BlockHeader {
         writer.bytes(&self.parameters.to_bytes());
         writer.u64(self.class.bytes() as u64);
         writer.u64(self.segment_length);
+        writer.u64(self.segment_offset);
         writer.bytes(self.payload_hash.as_bytes());
         writer.bytes(self.segment_hash.as_bytes());
         writer.text(self.name.as_str())?;
@@ -213,36 +214,72 @@ impl BlockHeader {
         let (segment, parity) = (reader.u32()?, reader.u8()?);
         let [s, t, p] = reader.array()?;
         let parameters = CodeParameters::new(s.into(), t.into(), p.into()).map_err(invalid)?;
-        if usize::from(parity) >= parameters.p() {
-            return Err(invalid(format_args!("parity {parity} of {parameters}")));
-        }
         let class = LengthClass::of_bytes(reader.u64()?).map_err(invalid)?;
         let segment_length = reader.u64()?;
-        if segment_length == 0 || segment_length > (parameters.s() * class.bytes()) as u64 {
-            return Err(invalid(format_args!(
-                "{segment_length} bytes in {} blocks of {class}",
-                parameters.s()
-            )));
-        }
+        let segment_offset = reader.u64()?;
         let payload_hash = Hash::from_bytes(reader.array()?);
         let segment_hash = Hash::from_bytes(reader.array()?);
         let name = DocumentName::new(&reader.text()?).map_err(invalid)?;
         let pointers = (0..parameters.t()).map(|_| read_pointer(&mut reader)).collect::<Result<_, _>>()?;
-        let ending = if flags & FLAG_ENDING == 0 { None } else { Some(read_ending(&mut reader, segment)?) };
+        let ending = if flags & FLAG_ENDING == 0 { None } else { Some(read_ending(&mut reader)?) };
         reader.padding(ALIGNMENT)?;
         let id = BlockId::new(document, segment, parity);
-        Ok(Self {
+        let header = Self {
             archive,
             id,
             name,
             parameters,
             class,
             segment_length,
+            segment_offset,
             payload_hash,
             segment_hash,
             pointers,
             ending,
-        })
+        };
+        header.check()?;
+        Ok(header)
+    }
+
+    /// What must hold of a header that is written and of one that is read.
+    fn check(&self) -> Result<(), HeaderError> {
+        let parameters = self.parameters;
+        if self.pointers.len() != parameters.t() {
+            return Err(invalid(format_args!("{} pointers for {parameters}", self.pointers.len())));
+        }
+        if usize::from(self.id.parity) >= parameters.p() {
+            return Err(invalid(format_args!("parity {} of {parameters}", self.id.parity)));
+        }
+        if self.segment_length == 0 || self.segment_length > (parameters.s() * self.class.bytes()) as u64 {
+            return Err(invalid(format_args!(
+                "{} bytes in {} blocks of {}",
+                self.segment_length,
+                parameters.s(),
+                self.class
+            )));
+        }
+        if (self.id.segment == 0) != (self.segment_offset == 0) {
+            return Err(invalid(format_args!("segment {} at byte {}", self.id.segment, self.segment_offset)));
+        }
+        self.ending.as_ref().map_or(Ok(()), |ending| self.check_ending(ending))
+    }
+
+    fn check_ending(&self, ending: &Ending) -> Result<(), HeaderError> {
+        check_attributes(ending.content_type.as_deref(), &ending.user_metadata)?;
+        let segment = self.id.segment;
+        if segment.checked_add(1) != Some(ending.segments) {
+            return Err(invalid(format_args!("segment {segment} ends a document of {}", ending.segments)));
+        }
+        if self.segment_offset.checked_add(self.segment_length) != Some(ending.length) {
+            return Err(invalid(format_args!(
+                "{} bytes at {} end a document of {}",
+                self.segment_length, self.segment_offset, ending.length
+            )));
+        }
+        if ending.segments == 1 && ending.hash != self.segment_hash {
+            return Err(invalid("the only segment's hash is not the document's"));
+        }
+        Ok(())
     }
 }
 
@@ -275,7 +312,6 @@ fn read_pointer(reader: &mut Reader<'_>) -> Result<HeaderPointer, HeaderError> {
 }
 
 fn write_ending(writer: &mut Writer, ending: &Ending) -> Result<(), HeaderError> {
-    check_attributes(ending.content_type.as_deref(), &ending.user_metadata)?;
     writer.u64(ending.length);
     writer.bytes(ending.hash.as_bytes());
     writer.u32(ending.segments);
@@ -289,13 +325,10 @@ fn write_ending(writer: &mut Writer, ending: &Ending) -> Result<(), HeaderError>
     Ok(())
 }
 
-fn read_ending(reader: &mut Reader<'_>, segment: u32) -> Result<Ending, HeaderError> {
+fn read_ending(reader: &mut Reader<'_>) -> Result<Ending, HeaderError> {
     let length = reader.u64()?;
     let hash = Hash::from_bytes(reader.array()?);
     let segments = reader.u32()?;
-    if segment.checked_add(1) != Some(segments) {
-        return Err(invalid(format_args!("segment {segment} ends a document of {segments}")));
-    }
     let created = Timestamp::from_millis(reader.i64()?);
     let content_type = Some(reader.text()?).filter(|text| !text.is_empty());
     let entries = reader.u16()?;
@@ -304,7 +337,6 @@ fn read_ending(reader: &mut Reader<'_>, segment: u32) -> Result<Ending, HeaderEr
     }
     let user_metadata: UserMetadata =
         (0..entries).map(|_| Ok((reader.text()?, reader.text()?))).collect::<Result<_, HeaderError>>()?;
-    check_attributes(content_type.as_deref(), &user_metadata)?;
     Ok(Ending { length, hash, segments, created, content_type, user_metadata })
 }
 

@@ -11,6 +11,7 @@ fn sample(t: usize, ending: bool) -> BlockHeader {
         parameters: CodeParameters::new(1, t, 3).unwrap(),
         class: LengthClass::MIN,
         segment_length: 61,
+        segment_offset: 384,
         payload_hash: Hash::of(b"payload"),
         segment_hash: Hash::of(b"segment"),
         pointers: (0..t)
@@ -72,6 +73,32 @@ fn golden_header_of_version_1() {
     let byte = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
     let golden: Vec<u8> = golden.chunks(2).map(byte).collect();
     assert_eq!(bytes, golden, "format version 1 must never change");
+}
+
+#[test]
+fn impossible_headers_are_neither_written_nor_read() {
+    type Change = fn(&mut BlockHeader);
+    let changes: [Change; 7] = [
+        |header| header.id.parity = 3,
+        |header| header.segment_length = 65,
+        |header| header.segment_length = 0,
+        |header| header.segment_offset = 0,
+        |header| header.pointers.truncate(1),
+        |header| header.ending.as_mut().unwrap().length = 400,
+        |header| header.ending.as_mut().unwrap().segments = 8,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut header = sample(2, true);
+        change(&mut header);
+        assert!(matches!(header.encode(), Err(HeaderError::Invalid(_))), "change {number}");
+    }
+    let mut only = sample(2, true);
+    (only.id.segment, only.segment_offset) = (0, 0);
+    let ending = only.ending.as_mut().unwrap();
+    (ending.segments, ending.length) = (1, 61);
+    assert!(only.encode().is_err(), "the only segment's hash is the document's");
+    only.ending.as_mut().unwrap().hash = only.segment_hash;
+    assert!(only.encode().is_ok());
 }
 
 #[test]
