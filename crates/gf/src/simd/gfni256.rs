@@ -101,7 +101,7 @@ unsafe fn dispatch<L: Lanes, const ADD: bool>(job: &mut Job<'_, '_, L::Entry>) {
         match job.rows() {
             1 => kernel::<L, 1, 8, ADD>(job),
             2 => kernel::<L, 2, 4, ADD>(job),
-            3 => kernel::<L, 3, 4, ADD>(job),
+            3 => kernel::<L, 3, 2, ADD>(job),
             4 => kernel::<L, 4, 2, ADD>(job),
             5 => kernel::<L, 5, 2, ADD>(job),
             _ => {}
