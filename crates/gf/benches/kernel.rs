@@ -102,7 +102,7 @@ impl Options {
             blocks: Vec::new(),
             operations: Vec::new(),
             backends: Vec::new(),
-            case: Duration::from_millis(1300),
+            case: Duration::from_millis(1200),
             shift: 0,
         };
         let mut quick = false;
@@ -394,6 +394,9 @@ impl Bench {
 /// How often a sample is taken again because the machine ran something else in the middle of it.
 const RETRIES_MAX: usize = 20;
 
+/// A longer sample is taken as it comes: on a busy machine every one of its like is interrupted.
+const RETRY_SAMPLE_MAX: Duration = Duration::from_millis(3);
+
 /// Nanoseconds of one repeat.
 fn timed(repeats: usize, mut work: impl FnMut()) -> f64 {
     work(); // untimed: what the contender before left in the caches is not this one's doing
@@ -404,8 +407,9 @@ fn timed(repeats: usize, mut work: impl FnMut()) -> f64 {
         for _ in 0..repeats {
             work();
         }
-        time = begun.elapsed().as_nanos() as f64 / repeats as f64;
-        if turns() == turns_before {
+        let elapsed = begun.elapsed();
+        time = elapsed.as_nanos() as f64 / repeats as f64;
+        if turns() == turns_before || elapsed > RETRY_SAMPLE_MAX {
             break;
         }
     }
