@@ -1,4 +1,4 @@
-//! For tests: a proxy process, an HTTP client, documents.
+//! For tests: a proxy process, an HTTP client, documents, and an archive in this process whose nodes fail when told to.
 //!
 //! Whatever goes wrong here panics with what is known: a test's kit has nobody to hand an error to.
 //!
@@ -7,7 +7,9 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod client;
+pub mod cluster;
 mod documents;
+pub mod faulty_metadata;
 mod process;
 mod raw;
 mod response;
