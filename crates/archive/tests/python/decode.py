@@ -10,6 +10,7 @@ NODES holds a folder for each node. Exits with 1 if a document that was asked fo
 """
 
 import argparse
+import functools
 import json
 import os
 import struct
@@ -18,15 +19,15 @@ from collections import namedtuple
 
 from blake3 import blake3
 
-# --- The header, chapter 3 --------------------------------------------------------------------------------------------
+# --- The header: chapter 2 of docs/FORMAT.md --------------------------------------------------------------------------
 
 MAGIC, VERSION, ALIGNMENT, HEADER_MAX = b"SELVAGE\x1a", 1, 64, 16 * 1024
 FLAG_ENDING = 1
 
 Key = namedtuple("Key", "document segment parity")
 Ending = namedtuple("Ending", "length hash segments created content_type user_metadata")
-Header = namedtuple("Header", "archive document name code segment parity block_length segment_length payload_hash "
-                              "segment_hash pointers ending")
+Header = namedtuple("Header", "archive document name code segment parity block_length segment_length segment_offset "
+                              "payload_hash segment_hash pointers ending")
 
 
 class Invalid(Exception):
@@ -62,30 +63,30 @@ class Fields:
 
 def parse_block(block):
     """The header of a block, and its payload, which is not verified yet."""
-    check(block[:8] == MAGIC, "no magic")
-    check(len(block) >= 16, "too short")
+    check(len(block) >= 16 and block[:8] == MAGIC, "not a block")
     version, flags, length = struct.unpack("<HHI", block[8:16])
-    check(version == VERSION, f"version {version}")
-    check(flags & ~FLAG_ENDING == 0, f"flags {flags:#x}")
+    check(version == VERSION and flags & ~FLAG_ENDING == 0, f"version {version}, flags {flags:#x}")
     check(length % ALIGNMENT == 0 and length <= min(HEADER_MAX, len(block)), f"a header of {length} bytes")
     check(blake3(block[:length - 32]) == block[length - 32:length], "the header does not match its hash")
     fields = Fields(block[:length - 32])
-    fields.bytes(16)
-    archive, document = fields.bytes(16), fields.bytes(16)
-    segment, parity, s, t, p, block_length, segment_length = fields.take("I4B2Q")
+    _, archive, document = fields.take("16s16s16s")
+    segment, parity, s, t, p, block_length, segment_length, segment_offset = fields.take("I4B3Q")
     check(1 <= s <= p and s + t + p <= 256, "an impossible code")
     check(parity < p, "an impossible parity")
     check(block_length & (block_length - 1) == 0 and 64 <= block_length <= 1 << 26, "an impossible block length")
     check(1 <= segment_length <= s * block_length, "an impossible segment length")
+    check((segment == 0) == (segment_offset == 0), "an impossible segment offset")
     payload_hash, segment_hash, name = fields.bytes(32), fields.bytes(32), fields.text()
     pointers = [parse_pointer(fields) for _ in range(t)]
     ending = parse_ending(fields) if flags & FLAG_ENDING else None
     padding = fields.data[fields.at:]
     check(len(padding) < ALIGNMENT and not any(padding), "what follows the fields is not padding")
     check(len(block) == length + block_length, "the payload is not as long as a block")
-    header = Header(archive, document, name, (s, t, p), segment, parity, block_length, segment_length, payload_hash,
-                    segment_hash, pointers, ending)
-    return header, block[length:]
+    if ending:
+        check(ending.segments == segment + 1 and ending.length == segment_offset + segment_length, "an impossible ending")
+        check(segment > 0 or ending.hash == segment_hash, "the only segment's hash is not the document's")
+    return Header(archive, document, name, (s, t, p), segment, parity, block_length, segment_length, segment_offset,
+                  payload_hash, segment_hash, pointers, ending), block[length:]
 
 
 def parse_pointer(fields):
@@ -103,7 +104,7 @@ def parse_ending(fields):
     return Ending(length, document_hash, segments, created, content_type or None, user_metadata)
 
 
-# --- The code, chapter 5 ----------------------------------------------------------------------------------------------
+# --- The code and the anchors: chapters 4 and 5 -----------------------------------------------------------------------
 
 EXP = [1]
 while len(EXP) < 510:
@@ -134,6 +135,7 @@ def power(element, exponent):
     return EXP[LOG[element] * exponent % 255] if element else int(exponent == 0)
 
 
+@functools.lru_cache(maxsize=None)
 def generator(k, p):
     """The p rows that make parities of k blocks."""
     top = inverse([[power(r, c) for c in range(k)] for r in range(k)])
@@ -147,7 +149,6 @@ def generator(k, p):
 
 
 TIMES = [bytes(mul(factor, byte) for byte in range(256)) for factor in range(256)]
-GENERATORS = {}
 
 
 def combine(factors, blocks):
@@ -163,9 +164,7 @@ def complete(code, symbols):
     they are missing. None if too many are."""
     s, t, p = code
     k = s + t
-    if code not in GENERATORS:
-        GENERATORS[code] = generator(k, p)
-    rows = GENERATORS[code]
+    rows = generator(k, p)
     word = [None] * s + list(symbols)
     known = [i for i in range(k) if word[i] is not None]
     unknown = [i for i in range(k) if word[i] is None]
@@ -187,7 +186,7 @@ def anchor(archive, block_length, number):
     return blake3(b"selvage anchor 1" + archive + struct.pack("<QQ", block_length, number), block_length)
 
 
-# --- The archive, chapters 2, 6 and 7 ---------------------------------------------------------------------------------
+# --- The archive: chapters 1, 3, 6 and 7 ------------------------------------------------------------------------------
 
 def complain(text):
     print(text, file=sys.stderr)
@@ -276,22 +275,20 @@ class Archive:
 
     def decode(self, last):
         """The bytes of the document whose last segment has this header."""
-        ending, pieces = last.ending, []
-        check(ending.segments == last.segment + 1, "the last segment is not the last")
-        for segment in range(ending.segments):
+        document = b""
+        for segment in range(last.ending.segments):
             header = self.codewords.get((last.document, segment))
             check(header, f"no block of segment {segment} is left")
             check((header.archive, header.name, header.code) == (last.archive, last.name, last.code)
-                  and bool(header.ending) == (segment == last.segment), f"segment {segment} is another document's")
+                  and header.segment_offset == len(document) and bool(header.ending) == (segment == last.segment),
+                  f"segment {segment} does not fit the others")
             word = self.solve(header)
             if word is None and not self.peeled:
                 self.peel()
                 word = self.solve(header)
             check(word, f"too few blocks of segment {segment} are left")
-            pieces.append(self.plain(header, word))
-        document = b"".join(pieces)
-        check(len(document) == ending.length, "the document has another length")
-        check(blake3(document) == ending.hash, "the document does not match its hash")
+            document += self.plain(header, word)
+        check(blake3(document) == last.ending.hash, "the document does not match its hash")
         return document
 
 
@@ -304,11 +301,8 @@ def describe(last):
 
 
 def write(path, data):
-    if path:
-        with open(path, "wb") as file:
-            file.write(data)
-    else:
-        sys.stdout.buffer.write(data)
+    with open(path or sys.stdout.fileno(), "wb", closefd=bool(path)) as file:
+        file.write(data)
 
 
 def decode_all(archive, folder):
