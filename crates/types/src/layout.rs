@@ -91,7 +91,11 @@ impl Layout {
                 "{full} segments and a tail are more than 2^32"
             )));
         }
-        let length = u64::from(full) * full_shape.length + tail.iter().map(|shape| shape.length).sum::<u64>();
+        let length = tail
+            .iter()
+            .try_fold(u64::from(full).checked_mul(full_shape.length), |sum, shape| Some(sum?.checked_add(shape.length)))
+            .flatten();
+        let length = length.ok_or_else(|| ParametersError::layout(format_args!("more than 2^64 bytes")))?;
         Ok(Self { full, full_shape, tail, length })
     }
 
@@ -292,5 +296,7 @@ mod tests {
         assert!(Layout::restore(code, 0, class, vec![shape(0)]).is_err());
         assert!(Layout::restore(code, 0, class, vec![shape(1); 4]).is_err());
         assert!(Layout::restore(code, u32::MAX, class, vec![]).is_err());
+        let widest = CodeParameters::new(128, 0, 128).unwrap();
+        assert!(Layout::restore(widest, u32::MAX - 3, LengthClass::MAX, vec![]).is_err(), "nearly 2^65 bytes");
     }
 }
