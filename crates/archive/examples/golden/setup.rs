@@ -29,7 +29,6 @@ pub(crate) struct StandingClock(AtomicI64);
 
 impl StandingClock {
     /// A clock that stands at the time when the test data were made.
-
     pub(crate) fn new() -> Self {
         Self(AtomicI64::new(START_MILLIS))
     }
@@ -62,13 +61,11 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// A document with nothing but a name and bytes.
-
     pub(crate) fn plain(name: &str, length: usize) -> Self {
         Self { name: name.to_owned(), length, content_type: None, user_metadata: &[] }
     }
 
     /// The document's bytes.
-
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.length];
         blake3::Hasher::new().update(self.name.as_bytes()).finalize_xof().fill(&mut bytes);
@@ -88,13 +85,11 @@ impl Sample {
 }
 
 /// The metadata of the archive in `root`.
-
 pub(crate) fn database(root: &Path) -> PathBuf {
     root.join("metadata.sqlite")
 }
 
 /// The folder of the archive's storage node `number`, from 1.
-
 pub(crate) fn node_folder(root: &Path, number: usize) -> PathBuf {
     root.join("nodes").join(format!("storage-node-{number}"))
 }

@@ -59,5 +59,7 @@ fn anchor_vector(archive: u8, log2: u8, index: u8) -> Result<Value, Failure> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits =
+        |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).expect("a digit"));
+    bytes.iter().flat_map(digits).collect()
 }

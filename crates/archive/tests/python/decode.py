@@ -77,6 +77,7 @@ def parse_block(block):
     check(1 <= segment_length <= s * block_length, "an impossible segment length")
     check((segment == 0) == (segment_offset == 0), "an impossible segment offset")
     payload_hash, segment_hash, name = fields.bytes(32), fields.bytes(32), fields.text()
+    check(0 < len(name.encode()) <= 1024 and not any(c < " " or "\x7f" <= c <= "\x9f" for c in name), "an impossible name")
     pointers = [parse_pointer(fields) for _ in range(t)]
     ending = parse_ending(fields) if flags & FLAG_ENDING else None
     padding = fields.data[fields.at:]
@@ -101,6 +102,8 @@ def parse_ending(fields):
     content_type = fields.text()
     (entries,) = fields.take("H")
     user_metadata = [[fields.text(), fields.text()] for _ in range(entries)]
+    texts = sum(len(text.encode()) for entry in user_metadata for text in entry)
+    check(len(content_type.encode()) <= 255 and entries <= 64 and texts <= 4096, "an ending with too much in it")
     return Ending(length, document_hash, segments, created, content_type or None, user_metadata)
 
 
@@ -293,11 +296,9 @@ class Archive:
 
 
 def describe(last):
-    ending = last.ending
-    return json.dumps({
-        "name": last.name, "id": last.document.hex(), "length": ending.length, "blake3": ending.hash.hex(),
-        "segments": ending.segments, "created": ending.created, "content_type": ending.content_type,
-        "user_metadata": ending.user_metadata}, ensure_ascii=False)
+    ending = last.ending._asdict()
+    ending["blake3"] = ending.pop("hash").hex()
+    return json.dumps({"name": last.name, "id": last.document.hex(), **ending}, ensure_ascii=False)
 
 
 def write(path, data):
