@@ -5,8 +5,11 @@
 //! clock, a file or a socket, so the service, the tools and a simulator share every decision.
 
 pub mod anchor;
+#[cfg(feature = "testing")]
+pub mod attack;
 pub mod codeword;
 pub mod header;
+pub mod joint;
 pub mod place;
 pub mod select;
 

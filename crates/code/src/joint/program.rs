@@ -62,6 +62,15 @@ impl Builder {
         Ok(values)
     }
 
+    /// Adds a value that is zero.
+    pub(super) fn zero(&mut self) -> Result<Value, ProblemError> {
+        let value = self.values;
+        self.values = value.checked_add(1).ok_or(ProblemError::TooLarge)?;
+        let (inputs, coefficients) = (self.terms.len()..self.terms.len(), self.coefficients.len());
+        self.drafts.push(Draft { inputs, outputs: value..self.values, coefficients });
+        Ok(value)
+    }
+
     /// How many bytes are allocated.
     pub(super) fn memory_bytes(&self) -> usize {
         self.terms.capacity() * size_of::<Term>()
@@ -133,6 +142,7 @@ impl Builder {
         let used = |input: &usize| rows.iter().any(|&(row, _)| cell(row, *input) != 0);
         let inputs: Vec<usize> = (0..width).filter(used).collect();
         let (operands, outputs) = (program.operands.len(), program.outputs.len());
+        let coefficients = program.coefficients.len();
         // Outputs take their blocks before the inputs give theirs up: a step never writes what it reads.
         for &(row, value) in &rows {
             let slot = slots.take(value);
@@ -151,7 +161,11 @@ impl Builder {
             });
         }
         rows.iter().filter(|(_, value)| last[*value as usize] == index).for_each(|row| slots.give_up(row.1));
-        program.steps.push(Step::new(operands..program.operands.len(), outputs..program.outputs.len()));
+        program.steps.push(Step {
+            operands: operands..program.operands.len(),
+            outputs: outputs..program.outputs.len(),
+            coefficients,
+        });
     }
 }
 
