@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use metadata::Document;
 
+use crate::connections::InUse;
 use crate::metrics::Measured;
 use crate::multipart::Piece;
 use crate::upload::Upload;
@@ -141,6 +142,7 @@ pub(crate) struct Attended {
     pub(crate) body: BoxBody,
     pub(crate) measured: Measured,
     pub(crate) _upload: Upload,
+    pub(crate) _in_use: Option<InUse>,
 }
 
 impl MessageBody for Attended {

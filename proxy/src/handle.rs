@@ -11,6 +11,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::body::{Attended, Unsent};
+use crate::connections::Connection;
 use crate::door::Door;
 use crate::problem::Problem;
 use crate::request_id::{RequestId, X_REQUEST_ID};
@@ -22,6 +23,7 @@ use crate::{get, list, meta, put, service};
 pub(crate) async fn handle(door: Data<Door>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let request_id = RequestId::of(request.headers());
     let mut measured = door.metrics.begin(request.method(), &request_id);
+    let in_use = request.conn_data::<Arc<Connection>>().map(Connection::in_use);
     let mut upload = Upload::new(payload, door.limits.body_timeout, door.metrics.bytes_in());
     let answered = answer(&door, &request, &mut upload).await;
     let mut response = answered.unwrap_or_else(|problem| problem.into_response(&request_id));
@@ -35,7 +37,7 @@ pub(crate) async fn handle(door: Data<Door>, request: HttpRequest, payload: Payl
     response.map_body(|_, body| {
         let body =
             if is_head { BoxBody::new(Unsent(actix_web::body::MessageBody::size(&body))) } else { body };
-        BoxBody::new(Attended { body, measured, _upload: upload })
+        BoxBody::new(Attended { body, measured, _upload: upload, _in_use: in_use })
     })
 }
 

@@ -10,6 +10,7 @@ mod assemble;
 mod attributes;
 mod body;
 mod conditions;
+mod connections;
 mod door;
 mod get;
 mod graph;

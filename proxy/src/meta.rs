@@ -74,6 +74,7 @@ struct Code {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names are RECAST's")]
 struct Block<'a> {
     key: String,
     id: String,

@@ -136,14 +136,16 @@ fn encode_histogram(mut encoder: MetricEncoder<'_>, latency: &LatencyHistogram) 
     encoder.encode_histogram::<NoLabelSet>(latency.total.as_secs_f64(), latency.count(), &buckets, None)
 }
 
+/// A counter of bytes: its name, what it is, and where it stands.
+type Bytes = (&'static str, &'static str, fn(&NodeStatistics) -> u64);
+
+const BYTES: [Bytes; 2] = [
+    ("selvage_node_read_bytes", "Bytes of blocks read from nodes", |statistics| statistics.bytes_read),
+    ("selvage_node_written_bytes", "Bytes of blocks written to nodes", |statistics| statistics.bytes_written),
+];
+
 fn encode_bytes(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
-    let directions: [(&str, &str, fn(&NodeStatistics) -> u64); 2] = [
-        ("selvage_node_read_bytes", "Bytes of blocks read from nodes", |statistics| statistics.bytes_read),
-        ("selvage_node_written_bytes", "Bytes of blocks written to nodes", |statistics| {
-            statistics.bytes_written
-        }),
-    ];
-    for (name, help, bytes) in directions {
+    for (name, help, bytes) in BYTES {
         let mut counts = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (node, statistics) in snapshot {
             let count = ConstCounter::new(bytes(statistics));

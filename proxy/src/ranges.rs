@@ -95,6 +95,7 @@ fn apart(ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "one range is one range")]
 mod tests {
     use super::*;
 

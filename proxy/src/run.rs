@@ -1,6 +1,7 @@
 //! The process, from configuration to drain.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::web::Data;
 use anyhow::Result;
@@ -21,11 +22,15 @@ pub async fn run(configuration: &Configuration, stop: impl Future<Output = Signa
     let Assembled { settings, parts, nodes } = assemble(configuration, address).await?;
     let archive = Archive::open(settings, parts).await?;
     let door = Data::new(Door::new(configuration, archive.clone(), nodes));
-    let server = server::serve(configuration, listener, Data::clone(&door))?;
+    let connections = Arc::new(server::connections(configuration));
+    let server = server::serve(configuration, listener, Arc::clone(&connections), Data::clone(&door))?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     tracing::info!(%address, archive = %archive.info().id, "listening");
-    stop.await;
+    tokio::select! {
+        _ = stop => {}
+        () = connections.keep_moving() => {}
+    }
     door.begin_draining();
     handle.stop(true).await;
     serving.await??;

@@ -4,7 +4,12 @@
 //!
 //! Architecture invariant: nothing outside tests depends on this crate.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking, so everything here may"
+)]
 
 mod client;
 pub mod cluster;

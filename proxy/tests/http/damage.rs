@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use testkit::{Client, Documents, ProxyProcess, ProxySettings, RawConnection};
 
-use crate::{names, settings, small_segments};
+use crate::{eventually, names, settings, small_segments};
 
 fn uncached(settings: ProxySettings) -> ProxyProcess {
     settings.configure(json!({ "cache": { "bytes": 0 } })).start()
@@ -88,7 +88,7 @@ fn what_cannot_be_recovered_is_told_and_never_made_up() {
     assert_eq!((failed.status, failed.code().as_str()), (500, "unrecoverable"), "{}", failed.text());
     assert!(!failed.text().contains("storage-node"), "what is inside stays inside: {}", failed.text());
     let request_id = failed.header("x-request-id").unwrap();
-    assert!(proxy.log().contains(request_id), "the log says more under the request's id");
+    eventually("the log says more under the request's id", || proxy.log().contains(request_id));
     assert_eq!(client.head("/first").status, 200, "what is known is still told");
 }
 
@@ -135,7 +135,7 @@ fn too_few_nodes_refuse_the_write_and_keep_nothing() {
     for number in 1..=16 {
         fs::remove_dir_all(proxy.node_folder(number)).unwrap();
     }
-    let refused = client.put("/a", &[1; 100_000]);
+    let refused = client.put("/a", &vec![1; 100_000]);
     assert_eq!((refused.status, refused.code().as_str()), (503, "too_few_nodes"), "{}", refused.text());
     assert!(refused.header("retry-after").is_some());
     assert_eq!(client.get("/a").status, 404);

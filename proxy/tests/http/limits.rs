@@ -87,3 +87,27 @@ fn nonsense_is_answered_and_the_connection_closed() {
     }
     assert_eq!(proxy.client().get("/-/healthy").status, 200);
 }
+
+#[test]
+fn a_second_request_that_is_never_finished_is_ended_too() {
+    let limits = json!({ "proxy": { "limits": { "header_timeout_ms": 500, "body_timeout_ms": 500 } } });
+    let proxy = settings().configure(limits).start();
+    let mut raw = RawConnection::open(proxy.address());
+    raw.send("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(raw.response().status, 200);
+    raw.send("GET /a HTT");
+    let begin = Instant::now();
+    let _ = raw.rest();
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_connection_that_is_not_used_is_closed() {
+    let proxy = settings().configure(json!({ "proxy": { "limits": { "body_timeout_ms": 500 } } })).start();
+    let mut raw = RawConnection::open(proxy.address());
+    raw.send("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(raw.response().status, 200);
+    let begin = Instant::now();
+    assert_eq!(raw.rest().unwrap(), b"");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
