@@ -208,6 +208,14 @@ fn a_stranger_decodes_version_1_without_two_nodes_and_with_a_flipped_byte() {
     }
 }
 
+/// More symbols are missing of some codewords than they make up for: their pointers are recovered first.
+#[test]
+fn a_stranger_decodes_version_1_recursively_without_three_nodes() {
+    let copy = copy("1-10-3");
+    lose(copy.path(), &[2, 3, 7]);
+    assert_eq!(check_with_the_script(copy.path(), "1-10-3"), "");
+}
+
 /// Flips a bit in the last byte, one of the payload, of the first block of a node; returns the block's name.
 fn flip_a_byte(node: &Path) -> String {
     let folders = fs::read_dir(node.join("blocks")).unwrap().map(|folder| folder.unwrap().path());
