@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use code::header;
+use futures_util::future::join_all;
 use metadata::{Codeword, Damage, DamageKind};
 use types::{BlockId, BlockRef, Error, ErrorKind, Hash, LengthClass, NodeIndex, Result};
 
@@ -73,17 +74,50 @@ impl Core {
         Err(last)
     }
 
-    /// The verified payload, from the cache or from any copy that proves right.
-    pub(crate) async fn fetch_verified(&self, block: &Located) -> Result<Bytes> {
-        let key = Key::Block(block.id);
-        if let Some(payload) = self.cached(&key) {
-            return Ok(payload);
+    /// The verified payloads of several blocks, each from the cache or from any copy that proves right, or why there
+    /// is none. What was read is hashed in one go: changing threads for each would cost as much again.
+    pub(crate) async fn fetch_verified(&self, blocks: &[Located]) -> Vec<Result<Bytes>> {
+        let first = join_all(blocks.iter().map(|block| self.fetch_or_cached(block))).await;
+        let from_node = |read: &Result<(Bytes, Option<NodeIndex>)>| {
+            let (payload, node) = read.as_ref().ok()?;
+            node.map(|_| payload.clone())
+        };
+        let read: Vec<Option<Bytes>> = first.iter().map(from_node).collect();
+        let hash = move || read.iter().map(|payload| payload.as_deref().map(Hash::of)).collect::<Vec<_>>();
+        let Ok(hashes) = self.coder.run(hash).await else {
+            let stopped = |block: &Located| {
+                Err(Error::new(ErrorKind::Internal, block.id, "the coding thread went away"))
+            };
+            return blocks.iter().map(stopped).collect();
+        };
+        let verified = blocks.iter().zip(first).zip(hashes).map(async |((block, read), hash)| {
+            let (payload, node) = read?;
+            let Some(node) = node else { return Ok(payload) };
+            if hash == Some(block.hash) {
+                self.cache.offer(Key::Block(block.id), &payload);
+                return Ok(payload);
+            }
+            self.record_damage(block, node, DamageKind::Corrupt);
+            self.fetch_from_others(block, node).await
+        });
+        join_all(verified).await
+    }
+
+    /// The payload from the cache (then there is no node) or from the cheapest copy.
+    async fn fetch_or_cached(&self, block: &Located) -> Result<(Bytes, Option<NodeIndex>)> {
+        if let Some(payload) = self.cached(&Key::Block(block.id)) {
+            return Ok((payload, None));
         }
-        let mut avoid = Vec::new();
+        self.fetch_any(block, &[]).await.map(|(payload, node)| (payload, Some(node)))
+    }
+
+    /// The verified payload of a block whose copy on `liar` proved wrong.
+    async fn fetch_from_others(&self, block: &Located, liar: NodeIndex) -> Result<Bytes> {
+        let mut avoid = vec![liar];
         loop {
             let (payload, node) = self.fetch_any(block, &avoid).await?;
             if self.verify(block, &payload, node).await? {
-                self.cache.offer(key, &payload);
+                self.cache.offer(Key::Block(block.id), &payload);
                 return Ok(payload);
             }
             avoid.push(node);

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use code::{Candidate, Choice, HeaderPointer, Occupancy, Place, Selector, Topology, select};
-use futures_util::future::join_all;
 use metadata::{Codeword, Ordinal};
 use rand::rngs::StdRng;
 use types::{BlockRef, LengthClass, NodeIndex, Partition, Pointer};
@@ -108,20 +107,17 @@ impl Core {
 
     /// Reads the chosen blocks; returns those that were read and those that were not.
     async fn read_choices(&self, drawn: &Drawn, choices: Vec<Choice>) -> (Vec<(Choice, Bytes)>, Vec<Choice>) {
-        let read = async |choice: Choice| {
-            let located =
-                drawn.codewords.get(choice.candidate).and_then(|word| Located::new(word, choice.parity));
-            match located {
-                Some(block) => (choice, self.fetch_verified(&block).await.ok()),
-                None => (choice, None),
-            }
+        let located = |choice: &Choice| {
+            let codeword = drawn.codewords.get(choice.candidate)?;
+            Some((*choice, Located::new(codeword, choice.parity)?))
         };
+        let (choices, blocks): (Vec<Choice>, Vec<Located>) = choices.iter().filter_map(located).unzip();
         let mut good = Vec::with_capacity(choices.len());
         let mut failed = Vec::new();
-        for (choice, block) in join_all(choices.into_iter().map(read)).await {
+        for (choice, block) in choices.into_iter().zip(self.fetch_verified(&blocks).await) {
             match block {
-                Some(block) => good.push((choice, block)),
-                None => failed.push(choice),
+                Ok(block) => good.push((choice, block)),
+                Err(_) => failed.push(choice),
             }
         }
         (good, failed)
