@@ -27,8 +27,17 @@ pub enum Attack {
 }
 
 impl Attack {
-    /// All of them.
+    /// Every rule.
     pub const ALL: [Self; 3] = [Self::Leaping, Self::Minimum, Self::Creeping];
+}
+
+/// What an attacker erases of a touched codeword from which peeling could go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// Its parities: the attack goes forward in time only.
+    Parities,
+    /// Its pointers too.
+    Symbols,
 }
 
 /// An archive of documents of one codeword each. Parity `j` of document `i` is block `i * p + j`.
@@ -111,7 +120,7 @@ impl Web {
 
     /// Erases blocks, all parities of `target` first, until peeling does not make it decode; which ones are erased.
     #[must_use]
-    pub fn attack(&self, target: usize, attack: Attack) -> Vec<bool> {
+    pub fn attack(&self, target: usize, attack: Attack, reach: Reach) -> Vec<bool> {
         let p = self.parameters.p();
         let mut erased = vec![false; self.blocks()];
         erased[target * p..][..p].fill(true);
@@ -121,18 +130,22 @@ impl Web {
             if !self.decodes(target, &left) {
                 return erased;
             }
-            match self.next(target, attack, &erased) {
+            match self.next(target, attack, reach, &erased) {
                 Some(block) => erased[block] = true,
                 None => return erased,
             }
         }
     }
 
-    /// The best block to erase among those of codewords that are touched but still decode.
-    fn next(&self, target: usize, attack: Attack, erased: &[bool]) -> Option<usize> {
+    /// The best block to erase of the codewords that are touched but still decode.
+    fn next(&self, target: usize, attack: Attack, reach: Reach, erased: &[bool]) -> Option<usize> {
         let missing: Vec<usize> = (0..self.symbols.len()).map(|d| self.missing(d, erased)).collect();
         let weak = (0..missing.len()).filter(|&d| missing[d] > 0 && missing[d] <= self.parameters.e());
-        let candidates = weak.flat_map(|d| self.symbols[d].iter().flatten().copied());
+        let first = match reach {
+            Reach::Parities => self.parameters.t(),
+            Reach::Symbols => 0,
+        };
+        let candidates = weak.flat_map(|d| self.symbols[d][first..].iter().flatten().copied());
         candidates.filter(|&block| !erased[block]).max_by_key(|&block| {
             let newly = self.around[block].iter().copied().filter(|&document| missing[document] == 0);
             let newly: Vec<usize> = newly.collect();

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use code::attack::{Attack, Web};
+use code::attack::{Attack, Reach, Web};
 use code::joint::{Blocks, Fate, JointPlan, Problem, ProblemError, Symbol};
 use code::select::Policy;
 use code::{Code, CodeError};
@@ -129,10 +129,13 @@ impl Archive {
     /// Which of `unknowns` the parity equations determine, with all sources unknown too: plain elimination.
     fn determined(&self, unknowns: &[usize]) -> Vec<bool> {
         let column: HashMap<usize, usize> = unknowns.iter().copied().zip(0..).collect();
-        let sources: usize = self.codewords.iter().map(|(parameters, ..)| parameters.s()).sum();
+        // The sources of a codeword without unknowns stand in no other.
+        let touched = |symbols: &[usize]| symbols.iter().any(|block| column.contains_key(block));
+        let touched: Vec<_> = self.codewords.iter().filter(|(.., symbols)| touched(symbols)).collect();
+        let sources: usize = touched.iter().map(|(parameters, ..)| parameters.s()).sum();
         let mut rows = Vec::new();
         let mut source = unknowns.len();
-        for (parameters, _, symbols) in &self.codewords {
+        for (parameters, _, symbols) in touched {
             let (s, t, p) = (parameters.s(), parameters.t(), parameters.p());
             let generator = gf::generator(s + t, p).unwrap();
             for parity in 0..p {
@@ -406,12 +409,12 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(plan.undetermined(), [1, 1]);
 }
 
-/// What an attack left to do: all erased blocks, those of them that peeling does not recover, those that nothing does.
-fn withstand(web: &Web, archive: &Archive, target: usize, attack: Attack) -> [usize; 3] {
-    let erased = web.attack(target, attack);
+/// Erases by this attack and recovers: how many blocks were erased, and how many are not determined.
+fn withstand(web: &Web, archive: &Archive, target: usize, attack: Attack, reach: Reach) -> [usize; 2] {
+    let erased = web.attack(target, attack, reach);
     let mut left = erased.clone();
     web.peel(&mut left);
-    assert!(!web.decodes(target, &left), "the attack succeeds");
+    assert!(!web.decodes(target, &left), "the attack succeeds against peeling");
     // The web's blocks in their order are the archive's, less the anchors.
     let mut in_web = erased.iter();
     let erased: Vec<bool> = archive.anchors.iter().map(|anchor| !anchor && *in_web.next().unwrap()).collect();
@@ -420,20 +423,53 @@ fn withstand(web: &Web, archive: &Archive, target: usize, attack: Attack) -> [us
     let (recovered, _) = execute(&plan, archive, &erased, LENGTH);
     assert_eq!(recovered.len(), plan.recovered());
     assert!(recovered.iter().all(|(&number, bytes)| *bytes == archive.blocks[unknowns[number as usize]]));
-    let stuck = left.iter().filter(|&&erased| erased).count();
-    [unknowns.len(), stuck, unknowns.len() - plan.recovered()]
+    if unknowns.len() <= SLOW_UNKNOWNS {
+        check(archive, &erased, LENGTH);
+    }
+    [unknowns.len(), unknowns.len() - plan.recovered()]
+}
+
+/// How many unknowns plain elimination can deal with in good time.
+const SLOW_UNKNOWNS: usize = 100;
+
+/// What nothing determines, of attacks on this target.
+fn lost_by_attacks(target: usize) -> Vec<usize> {
+    let mut all = Vec::new();
+    for seed in 1..=2 {
+        let web = Web::entangle(500, CodeParameters::DEFAULT, Policy::Uniform, seed);
+        let archive = Archive::of(&web, &mut StdRng::seed_from_u64(seed));
+        for (attack, reach) in Attack::ALL
+            .into_iter()
+            .zip([Reach::Parities; 3])
+            .chain(Attack::ALL.into_iter().zip([Reach::Symbols; 3]))
+        {
+            let [erased, lost] = withstand(&web, &archive, target, attack, reach);
+            println!("{attack:?} by {reach:?} on {target}, archive {seed}: {erased} erased, {lost} lost");
+            all.push(lost);
+        }
+    }
+    all
 }
 
 #[test]
-fn attacks_on_targets_up_to_300_of_500_are_undone() {
-    for seed in 1..=3 {
-        let web = Web::entangle(500, CodeParameters::DEFAULT, Policy::Uniform, seed);
-        let archive = Archive::of(&web, &mut StdRng::seed_from_u64(seed));
-        for attack in Attack::ALL {
-            for target in [1, 50, 150, 300] {
-                let [erased, stuck, lost] = withstand(&web, &archive, target, attack);
-                println!("seed {seed} {attack:?} {target}: {erased} erased, {stuck} stuck, {lost} lost");
-            }
-        }
-    }
+fn attacks_on_document_1_of_500_are_undone() {
+    assert!(lost_by_attacks(1).iter().all(|&lost| lost == 0));
+}
+
+#[test]
+fn attacks_on_document_50_of_500_are_undone() {
+    assert!(lost_by_attacks(50).iter().all(|&lost| lost == 0));
+}
+
+#[test]
+fn attacks_on_document_150_of_500_are_undone() {
+    assert!(lost_by_attacks(150).iter().all(|&lost| lost == 0));
+}
+
+/// Later than that an attacker sometimes finds few blocks that nothing depends on but each other: not all is undone,
+/// but all that can be (`withstand` compares).
+#[test]
+fn attacks_on_document_300_of_500_are_undone_as_far_as_the_equations_go() {
+    let lost = lost_by_attacks(300);
+    assert!(lost.iter().filter(|&&lost| lost == 0).count() * 2 > lost.len(), "{lost:?}");
 }
