@@ -6,6 +6,7 @@ use std::fmt;
 use types::{DocumentRecord, Error, ErrorKind, NodeIndex, SegmentRecord};
 
 use crate::record::{CONTENT_TYPE_BYTES_MAX, COPIES_MAX, USER_METADATA_BYTES_MAX, USER_METADATA_ENTRIES_MAX};
+use crate::{STATE_BYTES_MAX, STATE_KEY_BYTES_MAX};
 
 /// A rule that does not hold: `Invalid` in a request, `Corrupt` in what was stored.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +29,19 @@ impl Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Limits on a value of the daemons' own.
+pub(crate) fn state_limits(key: &str, value: Option<&[u8]>) -> Result<(), Broken> {
+    if !(1..=STATE_KEY_BYTES_MAX).contains(&key.len()) {
+        return Err(Broken(format!("a key of {} bytes; 1 to {STATE_KEY_BYTES_MAX} are allowed", key.len())));
+    }
+    match value.map(<[u8]>::len) {
+        Some(length) if length > STATE_BYTES_MAX => {
+            Err(Broken(format!("a value of {length} bytes; at most {STATE_BYTES_MAX} are allowed")))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -104,13 +118,27 @@ pub(crate) fn segment_of(
     segment_limits(segment)
 }
 
-/// Whether `segment` may be committed as segment `number`: it is that segment and all of it was written.
+/// Whether parities may be on no node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// They may not: a new document was written, all of it.
+    Written,
+    /// They may: a document made again from its blocks has lost what it lost.
+    AnyLeft,
+}
+
+/// Whether `segment` may be committed as segment `number`: it is that segment and, if that is asked for, all of it
+/// was written.
 pub(crate) fn committable(
     record: &DocumentRecord,
     number: u32,
     segment: &SegmentRecord,
+    copies: Copies,
 ) -> Result<(), Broken> {
     segment_of(record, number, segment)?;
+    if copies == Copies::AnyLeft {
+        return Ok(());
+    }
     match segment.parities.iter().position(|parity| parity.nodes.is_empty()) {
         Some(parity) => Err(Broken(format!("parity {parity} of segment {number} is on no node"))),
         None => Ok(()),

@@ -21,5 +21,5 @@ pub use partition::partition_of;
 pub use sqlite::{SqliteMetadata, SqliteOptions};
 pub use store::{
     ArchiveInfo, Codeword, Commit, CreateArchive, Damage, DamageKind, Document, Intent, ListEntry,
-    MetadataStore, NodeRecord, Ordinal, Reservation, Reserve, Reserved,
+    MetadataStore, NodeRecord, Ordinal, Reservation, Reserve, Reserved, STATE_BYTES_MAX, STATE_KEY_BYTES_MAX,
 };

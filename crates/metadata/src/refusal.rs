@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use types::{BlockRef, DocumentId, DocumentName, Error, ErrorKind, Result};
+use types::{BlockRef, DocumentId, DocumentName, Error, ErrorKind, NodeName, Result};
 
 use crate::{Commit, Damage, Reservation};
 
@@ -45,6 +45,18 @@ pub(crate) fn no_block(block: BlockRef) -> Error {
 
 pub(crate) fn moved(block: BlockRef) -> Error {
     Error::new(ErrorKind::Conflict, SUBJECT, format!("block {block} is on other nodes than expected"))
+}
+
+pub(crate) fn unknown_node(name: &NodeName) -> Error {
+    Error::new(ErrorKind::NotFound, SUBJECT, format!("there is no storage node {name}"))
+}
+
+pub(crate) fn replaced_elsewhere(name: &NodeName) -> Error {
+    Error::new(ErrorKind::Conflict, SUBJECT, format!("node {name} has another incarnation than expected"))
+}
+
+pub(crate) fn state_changed(key: &str) -> Error {
+    Error::new(ErrorKind::Conflict, SUBJECT, format!("the value of {key:?} is another than expected"))
 }
 
 pub(crate) fn too_many_nodes() -> Error {

@@ -43,6 +43,12 @@ pub struct NodeRecord {
     pub incarnation: Incarnation,
 }
 
+/// Longest key of a value of the daemons' own, in bytes.
+pub const STATE_KEY_BYTES_MAX: usize = 255;
+
+/// Longest value of the daemons' own, in bytes.
+pub const STATE_BYTES_MAX: usize = 64 * 1024;
+
 /// A wish to upload.
 #[derive(Debug, Clone)]
 pub struct Reserve {
@@ -184,6 +190,27 @@ pub enum DamageKind {
     Corrupt,
     /// A copy that was never written: fewer than the replication factor were durable at commit.
     NeverWritten,
+    /// The node's bytes end before the block does.
+    Truncated,
+    /// The node holds another block's or another archive's bytes under this name.
+    Foreign,
+    /// A copy on a node or in a zone where the placement rules do not want it.
+    Misplaced,
+    /// Fewer copies than there should be, none of which is known to have been elsewhere.
+    TooFewCopies,
+}
+
+impl DamageKind {
+    /// Every kind; a kind's place is its number in stores, so kinds are only ever appended.
+    pub const ALL: [Self; 7] = [
+        Self::Missing,
+        Self::Corrupt,
+        Self::NeverWritten,
+        Self::Truncated,
+        Self::Foreign,
+        Self::Misplaced,
+        Self::TooFewCopies,
+    ];
 }
 
 /// A copy of a block that is not as it should be: the repair queue.
@@ -218,6 +245,15 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// callers with different incarnations one wins, and all are told which.
     async fn register_node(&self, name: &NodeName, incarnation: Incarnation) -> Result<NodeRecord>;
 
+    /// Takes another store for a known node: changes its incarnation if it still is `expected`. `Conflict` if it is
+    /// not, `NotFound` for a name that is not known.
+    async fn replace_node(
+        &self,
+        name: &NodeName,
+        expected: Incarnation,
+        incarnation: Incarnation,
+    ) -> Result<NodeRecord>;
+
     /// All nodes that were ever registered, in the order of their numbers.
     async fn nodes(&self) -> Result<Vec<NodeRecord>>;
 
@@ -244,6 +280,10 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// segments are not those of the layout, or point at what is not committed.
     async fn commit(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document>;
 
+    /// Like [`MetadataStore::commit`], for a document made again from its blocks: of a parity all copies may be lost,
+    /// so it may be on no node.
+    async fn restore(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document>;
+
     /// Ends an upload that will not commit: frees the name if the upload still holds it, drops what was staged and,
     /// unless `leftovers` (blocks that could not be deleted), the intent. Succeeds if there is nothing to end;
     /// does nothing to a committed document.
@@ -260,6 +300,10 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
 
     /// At most `limit` documents of a partition whose sequence is `from` or later, in the order of commits.
     async fn scan(&self, partition: Partition, from: Sequence, limit: usize) -> Result<Vec<Document>>;
+
+    /// At most `limit` documents whose identifiers sort after `after`, in the order of identifiers, over all
+    /// partitions.
+    async fn scan_ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Document>>;
 
     /// At most `limit` documents whose names start with `prefix` and sort after `after`, in the order of the
     /// names' bytes, over all partitions.
@@ -296,4 +340,12 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
 
     /// Replaces the nodes that hold a block, if they still are `expected`. `Conflict` if they are not.
     async fn relocate(&self, block: BlockRef, expected: &[NodeIndex], nodes: &[NodeIndex]) -> Result<()>;
+
+    /// A value of the daemons' own: checkpoints, switches, reports. Keys have 1 to [`STATE_KEY_BYTES_MAX`] bytes and
+    /// values at most [`STATE_BYTES_MAX`], else `Invalid`.
+    async fn state(&self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Replaces a value if it still is `expected`; `Conflict` if it is not. `None` is no value, which is another than
+    /// the empty one.
+    async fn set_state(&self, key: &str, expected: Option<&[u8]>, value: Option<&[u8]>) -> Result<()>;
 }

@@ -103,6 +103,17 @@ async fn reopened_store_keeps_everything() {
     assert_eq!(store.segments(document.reference, 0, 200).await.unwrap(), long.segments);
 }
 
+#[tokio::test]
+async fn database_older_than_the_table_of_values_gets_it() {
+    let (_folder, path) = folder();
+    let document = put(&open(&path).await, "older", 100).await;
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE state").unwrap();
+    let store = open(&path).await;
+    store.set_state("key", None, Some(b"value")).await.unwrap();
+    assert_eq!(store.state("key").await.unwrap(), Some(b"value".to_vec()));
+    assert_eq!(store.document(&document.record.name).await.unwrap(), Some(document));
+}
+
 async fn refused(path: &Path) {
     let before = std::fs::read(path).unwrap();
     let error = SqliteMetadata::open(path, create(1)).await.unwrap_err();

@@ -69,6 +69,15 @@ impl MetadataStore for FaultyMetadata {
         self.inner.register_node(name, incarnation).await
     }
 
+    async fn replace_node(
+        &self,
+        name: &NodeName,
+        expected: Incarnation,
+        incarnation: Incarnation,
+    ) -> Result<NodeRecord> {
+        self.inner.replace_node(name, expected, incarnation).await
+    }
+
     async fn nodes(&self) -> Result<Vec<NodeRecord>> {
         self.inner.nodes().await
     }
@@ -100,6 +109,10 @@ impl MetadataStore for FaultyMetadata {
         if self.faults.is(CommitFault::AnswerLost) { Err(lost()) } else { committed }
     }
 
+    async fn restore(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document> {
+        self.inner.restore(reservation, commit, now).await
+    }
+
     async fn abandon(&self, reservation: &Reservation, leftovers: bool) -> Result<()> {
         self.inner.abandon(reservation, leftovers).await
     }
@@ -118,6 +131,10 @@ impl MetadataStore for FaultyMetadata {
 
     async fn scan(&self, partition: Partition, from: Sequence, limit: usize) -> Result<Vec<Document>> {
         self.inner.scan(partition, from, limit).await
+    }
+
+    async fn scan_ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Document>> {
+        self.inner.scan_ids(after, limit).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<ListEntry>> {
@@ -163,5 +180,13 @@ impl MetadataStore for FaultyMetadata {
 
     async fn relocate(&self, block: BlockRef, expected: &[NodeIndex], nodes: &[NodeIndex]) -> Result<()> {
         self.inner.relocate(block, expected, nodes).await
+    }
+
+    async fn state(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.inner.state(key).await
+    }
+
+    async fn set_state(&self, key: &str, expected: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        self.inner.set_state(key, expected, value).await
     }
 }

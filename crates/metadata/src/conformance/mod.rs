@@ -18,6 +18,8 @@ mod listings;
 mod queries;
 mod repairs;
 mod reservations;
+mod restores;
+mod states;
 mod uploads;
 
 pub use commits::*;
@@ -25,6 +27,8 @@ pub use listings::*;
 pub use queries::*;
 pub use repairs::*;
 pub use reservations::*;
+pub use restores::*;
+pub use states::*;
 pub use uploads::*;
 
 /// One test for each clause of the contract of a metadata store.
@@ -102,6 +106,16 @@ macro_rules! metadata_conformance {
             relocate_has_one_winner_among_many
             relocate_reaches_every_segment_of_a_long_document
             relocate_finds_no_block_that_is_not_there
+            replace_node_changes_the_expected_incarnation
+            replace_node_refuses_another_incarnation_than_expected
+            replace_node_finds_no_node_that_is_not_known
+            state_is_what_was_set
+            state_is_replaced_only_if_it_is_as_expected
+            state_has_one_winner_among_many
+            state_refuses_what_is_over_the_limits
+            scan_ids_goes_in_the_order_of_identifiers
+            restore_takes_parities_on_no_node
+            restore_makes_the_same_document_as_a_commit
         }
     };
     ($open:path; $($clause:ident)*) => {

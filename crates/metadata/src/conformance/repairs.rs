@@ -49,6 +49,34 @@ pub async fn nodes_have_one_incarnation_among_many(store: Store) {
     assert_eq!(store.nodes().await.unwrap(), nodes);
 }
 
+/// The number stays, the incarnation is the new one.
+pub async fn replace_node_changes_the_expected_incarnation(store: Store) {
+    let [first, second] = [1, 2].map(|number| Incarnation::from_bytes([number; 16]));
+    let other = store.register_node(&node("other"), first).await.unwrap();
+    let before = store.register_node(&node("replaced"), first).await.unwrap();
+    let after = store.replace_node(&node("replaced"), first, second).await.unwrap();
+    assert_eq!(after, crate::NodeRecord { incarnation: second, ..before });
+    assert_eq!(store.nodes().await.unwrap(), [other, after.clone()]);
+    assert_eq!(store.register_node(&node("replaced"), first).await.unwrap(), after);
+}
+
+/// Whoever knows an older store of the node changes nothing.
+pub async fn replace_node_refuses_another_incarnation_than_expected(store: Store) {
+    let [first, second] = [1, 2].map(|number| Incarnation::from_bytes([number; 16]));
+    let known = store.register_node(&node("kept"), first).await.unwrap();
+    let error = store.replace_node(&node("kept"), second, second).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(store.nodes().await.unwrap(), [known]);
+}
+
+/// A name that was never registered is not made known by this.
+pub async fn replace_node_finds_no_node_that_is_not_known(store: Store) {
+    let incarnation = Incarnation::from_bytes([1; 16]);
+    let error = store.replace_node(&node("unknown"), incarnation, incarnation).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(store.nodes().await.unwrap().is_empty());
+}
+
 fn damage_of(document: &Document, segment: u32, parity: u8, node: Option<u16>, kind: DamageKind) -> Damage {
     Damage {
         block: block(document, segment, parity),
@@ -77,7 +105,7 @@ async fn queue(store: &Store) -> Vec<Damage> {
     let mut damage = Vec::new();
     for (document, segment, parity) in [(0, 0, 0), (0, 0, 2), (1, 0, 0), (1, 1, 0), (1, 1, 1)] {
         for node in [None, Some(0), Some(3), Some(u16::MAX)] {
-            for kind in [DamageKind::Missing, DamageKind::Corrupt, DamageKind::NeverWritten] {
+            for kind in DamageKind::ALL {
                 damage.push(damage_of(&documents[document], segment, parity, node, kind));
             }
         }

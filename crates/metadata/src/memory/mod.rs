@@ -12,6 +12,7 @@ use types::{
     NodeName, Partition, Result, SegmentRecord, Sequence, Timestamp,
 };
 
+use crate::check::Copies;
 use crate::{
     ArchiveInfo, Codeword, Commit, CreateArchive, Damage, Document, Intent, ListEntry, MetadataStore,
     NodeRecord, Ordinal, Reservation, Reserve, Reserved,
@@ -56,6 +57,15 @@ impl MetadataStore for MemoryMetadata {
         self.state().register_node(name, incarnation)
     }
 
+    async fn replace_node(
+        &self,
+        name: &NodeName,
+        expected: Incarnation,
+        incarnation: Incarnation,
+    ) -> Result<NodeRecord> {
+        self.state().replace_node(name, expected, incarnation)
+    }
+
     async fn nodes(&self) -> Result<Vec<NodeRecord>> {
         Ok(self.state().nodes.clone())
     }
@@ -79,7 +89,11 @@ impl MetadataStore for MemoryMetadata {
     }
 
     async fn commit(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document> {
-        self.state().commit(reservation, commit, now)
+        self.state().commit(reservation, commit, now, Copies::Written)
+    }
+
+    async fn restore(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document> {
+        self.state().commit(reservation, commit, now, Copies::AnyLeft)
     }
 
     async fn abandon(&self, reservation: &Reservation, leftovers: bool) -> Result<()> {
@@ -103,6 +117,10 @@ impl MetadataStore for MemoryMetadata {
 
     async fn scan(&self, partition: Partition, from: Sequence, limit: usize) -> Result<Vec<Document>> {
         Ok(self.state().scan(partition, from, limit))
+    }
+
+    async fn scan_ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Document>> {
+        Ok(self.state().scan_ids(after, limit))
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<ListEntry>> {
@@ -157,5 +175,13 @@ impl MetadataStore for MemoryMetadata {
 
     async fn relocate(&self, block: BlockRef, expected: &[NodeIndex], nodes: &[NodeIndex]) -> Result<()> {
         self.state().relocate(block, expected, nodes)
+    }
+
+    async fn state(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.state().value(key)
+    }
+
+    async fn set_state(&self, key: &str, expected: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        self.state().set_value(key, expected, value)
     }
 }

@@ -10,6 +10,7 @@ use types::{
     Timestamp,
 };
 
+use crate::check::Copies;
 use crate::runs::runs;
 use crate::{
     Codeword, Commit, Damage, DamageKind, Document, Intent, ListEntry, NodeRecord, Ordinal, Reservation,
@@ -42,13 +43,14 @@ type DamageKey = (BlockRef, Option<NodeIndex>, DamageKind);
 #[derive(Default)]
 pub(super) struct State {
     pub(super) names: BTreeMap<DocumentName, DocumentRef>,
-    pub(super) ids: HashMap<DocumentId, DocumentRef>,
+    pub(super) ids: BTreeMap<DocumentId, DocumentRef>,
     pub(super) partitions: Vec<PartitionState>,
     pub(super) nodes: Vec<NodeRecord>,
     reservations: HashMap<DocumentName, DocumentId>,
     uploads: BTreeMap<DocumentId, Upload>,
     pointed: BTreeSet<(BlockRef, CodewordRef)>,
     damage: BTreeMap<DamageKey, (BlockId, Timestamp)>,
+    values: HashMap<String, Vec<u8>>,
 }
 
 fn key_of(damage: &Damage) -> DamageKey {
@@ -87,6 +89,21 @@ impl State {
         let node = NodeRecord { index: NodeIndex(index), name: name.clone(), incarnation };
         self.nodes.push(node.clone());
         Ok(node)
+    }
+
+    pub(super) fn replace_node(
+        &mut self,
+        name: &NodeName,
+        expected: Incarnation,
+        incarnation: Incarnation,
+    ) -> Result<NodeRecord> {
+        let node = self.nodes.iter_mut().find(|node| node.name == *name);
+        let node = node.ok_or_else(|| refusal::unknown_node(name))?;
+        if node.incarnation != expected {
+            return Err(refusal::replaced_elsewhere(name));
+        }
+        node.incarnation = incarnation;
+        Ok(node.clone())
     }
 
     fn holder(&self, name: &DocumentName) -> Option<Reservation> {
@@ -167,6 +184,7 @@ impl State {
         reservation: &Reservation,
         commit: &Commit,
         now: Timestamp,
+        copies: Copies,
     ) -> Result<Document> {
         refusal::commit_is_for(reservation, commit)?;
         if let Some(document) = self.ids.get(&commit.record.id).and_then(|found| self.document(*found)) {
@@ -174,21 +192,22 @@ impl State {
         }
         let mut segments = self.held(reservation, now)?.staged.clone();
         segments.extend_from_slice(&commit.segments);
-        self.check_commit(commit, &segments)?;
+        self.check_commit(commit, &segments, copies)?;
         let reference = self.insert(&commit.record, segments)?;
         self.reservations.remove(&commit.record.name);
         self.uploads.remove(&commit.record.id);
         self.document(reference).ok_or_else(|| refusal::internal("a document vanished"))
     }
 
-    fn check_commit(&self, commit: &Commit, segments: &[SegmentRecord]) -> Result<()> {
+    fn check_commit(&self, commit: &Commit, segments: &[SegmentRecord], copies: Copies) -> Result<()> {
         let record = &commit.record;
         check::record_limits(record).map_err(|broken| broken.invalid(&record.name))?;
         if segments.len() as u64 != u64::from(record.layout.segments()) {
             return Err(refusal::wrong_count(commit, segments.len() as u64));
         }
         for (number, segment) in (0..).zip(segments) {
-            check::committable(record, number, segment).map_err(|broken| broken.invalid(&record.name))?;
+            check::committable(record, number, segment, copies)
+                .map_err(|broken| broken.invalid(&record.name))?;
             for pointer in &segment.pointers {
                 let Pointer::Block(block) = *pointer else { continue };
                 let target = self.entry(block.codeword.document);
@@ -254,6 +273,12 @@ impl State {
     pub(super) fn scan(&self, partition: Partition, from: Sequence, limit: usize) -> Vec<Document> {
         let sequences = (from..=Sequence::MAX).take(limit);
         sequences.map_while(|sequence| self.document(DocumentRef { partition, sequence })).collect()
+    }
+
+    pub(super) fn scan_ids(&self, after: Option<&DocumentId>, limit: usize) -> Vec<Document> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let references = self.ids.range((from, Bound::Unbounded)).map(|(_, reference)| *reference);
+        references.filter_map(|reference| self.document(reference)).take(limit).collect()
     }
 
     pub(super) fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<ListEntry> {
@@ -329,6 +354,28 @@ impl State {
             return Err(refusal::moved(block));
         }
         parity.nodes = nodes.to_vec();
+        Ok(())
+    }
+
+    pub(super) fn value(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        check::state_limits(key, None).map_err(|broken| broken.invalid(refusal::SUBJECT))?;
+        Ok(self.values.get(key).cloned())
+    }
+
+    pub(super) fn set_value(
+        &mut self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<()> {
+        check::state_limits(key, value).map_err(|broken| broken.invalid(refusal::SUBJECT))?;
+        if self.values.get(key).map(Vec::as_slice) != expected {
+            return Err(refusal::state_changed(key));
+        }
+        match value {
+            Some(value) => drop(self.values.insert(key.to_owned(), value.to_vec())),
+            None => drop(self.values.remove(key)),
+        }
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use types::{
 use super::error::During;
 use super::keys::{block_columns, keys_of, new_key, reference_of};
 use super::{read, uploads};
+use crate::check::Copies;
 use crate::record::{self, PAGE_SEGMENTS, encode_document};
 use crate::runs::runs;
 use crate::{ArchiveInfo, Commit, Document, Reservation, check, partition_of, refusal};
@@ -34,6 +35,7 @@ pub(super) fn commit(
     reservation: &Reservation,
     commit: &Commit,
     now: Timestamp,
+    copies: Copies,
 ) -> Result<Document> {
     refusal::commit_is_for(reservation, commit)?;
     if let Some(document) = read::document_by_id(connection, &commit.record.id)? {
@@ -48,9 +50,9 @@ pub(super) fn commit(
     }
     let reference = next_reference(connection, partition_of(&record.name, archive.partitions))?;
     let inline = if record::is_inline(&record.layout) {
-        take_inline(connection, reference, commit, staged)?
+        take_inline(connection, reference, commit, staged, copies)?
     } else {
-        keep_pages(connection, reference, commit, staged)?;
+        keep_pages(connection, reference, commit, staged, copies)?;
         Vec::new()
     };
     insert(connection, reference, record, &inline)?;
@@ -75,6 +77,7 @@ fn take_inline(
     reference: DocumentRef,
     commit: &Commit,
     staged: u32,
+    copies: Copies,
 ) -> Result<Vec<SegmentRecord>> {
     let mut segments = Vec::new();
     if staged > 0 {
@@ -83,13 +86,19 @@ fn take_inline(
     }
     segments.extend_from_slice(&commit.segments);
     for (number, segment) in (0..).zip(&segments) {
-        admit(connection, reference, &commit.record, number, segment)?;
+        admit(connection, reference, &commit.record, number, segment, copies)?;
     }
     Ok(segments)
 }
 
 /// Completes the pages of a long document and goes over them one by one: it may have a million segments.
-fn keep_pages(connection: &Connection, reference: DocumentRef, commit: &Commit, staged: u32) -> Result<()> {
+fn keep_pages(
+    connection: &Connection,
+    reference: DocumentRef,
+    commit: &Commit,
+    staged: u32,
+    copies: Copies,
+) -> Result<()> {
     let record = &commit.record;
     for segment in &commit.segments {
         check::segment_limits(segment).map_err(|broken| broken.invalid(&record.name))?;
@@ -98,7 +107,7 @@ fn keep_pages(connection: &Connection, reference: DocumentRef, commit: &Commit, 
     let mut number = 0;
     for page in 0..record.layout.segments().div_ceil(PAGE_SEGMENTS) {
         for segment in read::page(connection, &record.id, page)? {
-            admit(connection, reference, record, number, &segment)?;
+            admit(connection, reference, record, number, &segment, copies)?;
             number += 1;
         }
     }
@@ -117,8 +126,9 @@ fn admit(
     record: &DocumentRecord,
     number: u32,
     segment: &SegmentRecord,
+    copies: Copies,
 ) -> Result<()> {
-    check::committable(record, number, segment).map_err(|broken| broken.invalid(&record.name))?;
+    check::committable(record, number, segment, copies).map_err(|broken| broken.invalid(&record.name))?;
     let by = CodewordRef { document: reference, segment: number };
     for pointer in &segment.pointers {
         if let Pointer::Block(block) = *pointer {

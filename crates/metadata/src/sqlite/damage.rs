@@ -1,4 +1,4 @@
-//! The repair queue and the nodes.
+//! The repair queue, the nodes, and the daemons' own values.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use types::{BlockId, BlockRef, DocumentId, Incarnation, NodeIndex, NodeName, Result, Timestamp};
@@ -17,11 +17,16 @@ const READ: &str = "SELECT key, segment, parity, node, kind, id, seen FROM damag
 const NODE: &str = "SELECT number, name, incarnation FROM nodes WHERE name = ?1";
 const NODES: &str = "SELECT number, name, incarnation FROM nodes ORDER BY number";
 const NODE_COUNT: &str = "SELECT coalesce(max(number) + 1, 0) FROM nodes";
+const REPLACE_NODE: &str = "UPDATE nodes SET incarnation = ?2 WHERE number = ?1";
+const VALUE: &str = "SELECT value FROM state WHERE key = ?1";
+const PUT_VALUE: &str = "INSERT OR REPLACE INTO state (key, value) VALUES (?1, ?2)";
+const DROP_VALUE: &str = "DELETE FROM state WHERE key = ?1";
 const PUT_NODE: &str = "INSERT INTO nodes (number, name, incarnation) VALUES (?1, ?2, ?3)";
 
 /// What a test asks SQLite to explain.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[RECORD, CLEAR, READ, NODE, NODE_COUNT, PUT_NODE];
+pub(super) const STATEMENTS: &[&str] =
+    &[RECORD, CLEAR, READ, NODE, NODE_COUNT, REPLACE_NODE, PUT_NODE, VALUE, PUT_VALUE, DROP_VALUE];
 
 pub(super) fn record(connection: &Connection, damage: &[Damage]) -> Result<()> {
     let mut statement = connection.prepare_cached(RECORD).during("recording damage")?;
@@ -75,10 +80,8 @@ pub(super) fn register_node(
     name: &NodeName,
     incarnation: Incarnation,
 ) -> Result<NodeRecord> {
-    let mut statement = connection.prepare_cached(NODE).during("looking up a node")?;
-    let known = statement.query_row([name.as_str()], node_columns).optional().during("looking up a node")?;
-    if let Some(columns) = known {
-        return node_from_columns(columns);
+    if let Some(known) = node(connection, name)? {
+        return Ok(known);
     }
     let mut count = connection.prepare_cached(NODE_COUNT).during("numbering a node")?;
     let number: i64 = count.query_row([], |row| row.get(0)).during("numbering a node")?;
@@ -87,6 +90,50 @@ pub(super) fn register_node(
         .execute(PUT_NODE, (number, name.as_str(), incarnation.as_bytes()))
         .during("registering a node")?;
     Ok(NodeRecord { index: NodeIndex(number), name: name.clone(), incarnation })
+}
+
+fn node(connection: &Connection, name: &NodeName) -> Result<Option<NodeRecord>> {
+    let mut statement = connection.prepare_cached(NODE).during("looking up a node")?;
+    let known = statement.query_row([name.as_str()], node_columns).optional().during("looking up a node")?;
+    known.map(node_from_columns).transpose()
+}
+
+pub(super) fn replace_node(
+    connection: &Connection,
+    name: &NodeName,
+    expected: Incarnation,
+    incarnation: Incarnation,
+) -> Result<NodeRecord> {
+    let known = node(connection, name)?.ok_or_else(|| refusal::unknown_node(name))?;
+    if known.incarnation != expected {
+        return Err(refusal::replaced_elsewhere(name));
+    }
+    let replaced = connection.execute(REPLACE_NODE, (known.index.0, incarnation.as_bytes()));
+    replaced.during("replacing a node")?;
+    Ok(NodeRecord { incarnation, ..known })
+}
+
+pub(super) fn value(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>> {
+    check::state_limits(key, None).map_err(|broken| broken.invalid(refusal::SUBJECT))?;
+    let mut statement = connection.prepare_cached(VALUE).during("reading a value")?;
+    statement.query_row([key], |row| row.get(0)).optional().during("reading a value")
+}
+
+pub(super) fn set_value(
+    connection: &Connection,
+    key: &str,
+    expected: Option<&[u8]>,
+    new: Option<&[u8]>,
+) -> Result<()> {
+    check::state_limits(key, new).map_err(|broken| broken.invalid(refusal::SUBJECT))?;
+    if value(connection, key)?.as_deref() != expected {
+        return Err(refusal::state_changed(key));
+    }
+    let written = match new {
+        Some(new) => connection.prepare_cached(PUT_VALUE).and_then(|mut put| put.execute((key, new))),
+        None => connection.prepare_cached(DROP_VALUE).and_then(|mut drop| drop.execute([key])),
+    };
+    written.during("writing a value").map(|_| ())
 }
 
 pub(super) fn nodes(connection: &Connection) -> Result<Vec<NodeRecord>> {

@@ -68,11 +68,15 @@ pub(super) fn kind_column(kind: DamageKind) -> u8 {
         DamageKind::Missing => 0,
         DamageKind::Corrupt => 1,
         DamageKind::NeverWritten => 2,
+        DamageKind::Truncated => 3,
+        DamageKind::Foreign => 4,
+        DamageKind::Misplaced => 5,
+        DamageKind::TooFewCopies => 6,
     }
 }
 
 pub(super) fn kind_from(column: u8) -> Option<DamageKind> {
-    [DamageKind::Missing, DamageKind::Corrupt, DamageKind::NeverWritten].get(usize::from(column)).copied()
+    DamageKind::ALL.get(usize::from(column)).copied()
 }
 
 #[cfg(test)]
@@ -100,9 +104,9 @@ mod tests {
         for node in [None, Some(NodeIndex(0)), Some(NodeIndex(u16::MAX))] {
             assert_eq!(node_from(node_column(node)), node);
         }
-        for kind in [DamageKind::Missing, DamageKind::Corrupt, DamageKind::NeverWritten] {
+        for kind in DamageKind::ALL {
             assert_eq!(kind_from(kind_column(kind)), Some(kind));
         }
-        assert_eq!(kind_from(3), None);
+        assert_eq!(kind_from(7), None);
     }
 }

@@ -28,6 +28,7 @@ use types::{
     NodeIndex, NodeName, Partition, Result, SegmentRecord, Sequence, Timestamp,
 };
 
+use crate::check::Copies;
 use crate::refusal::SUBJECT;
 use crate::{
     ArchiveInfo, Codeword, Commit, CreateArchive, Damage, Document, Intent, ListEntry, MetadataStore,
@@ -97,7 +98,7 @@ impl SqliteMetadata {
         let put = move |connection: &Connection, archive: &ArchiveInfo, commit: &Commit| {
             let reserved = uploads::reserve(connection, archive, &request(commit), now)?;
             let reservation = granted(reserved, commit)?;
-            Ok(commit::commit(connection, archive, &reservation, commit, now)?.reference)
+            Ok(commit::commit(connection, archive, &reservation, commit, now, Copies::Written)?.reference)
         };
         self.change(move |connection, archive| {
             commits.iter().map(|commit| put(connection, archive, commit)).collect()
@@ -134,6 +135,16 @@ impl MetadataStore for SqliteMetadata {
         self.change(move |connection, _| damage::register_node(connection, &name, incarnation)).await
     }
 
+    async fn replace_node(
+        &self,
+        name: &NodeName,
+        expected: Incarnation,
+        incarnation: Incarnation,
+    ) -> Result<NodeRecord> {
+        let name = name.clone();
+        self.change(move |connection, _| damage::replace_node(connection, &name, expected, incarnation)).await
+    }
+
     async fn nodes(&self) -> Result<Vec<NodeRecord>> {
         self.readers.read(damage::nodes).await
     }
@@ -166,7 +177,15 @@ impl MetadataStore for SqliteMetadata {
     async fn commit(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document> {
         let (reservation, commit) = (reservation.clone(), commit.clone());
         self.change(move |connection, archive| {
-            commit::commit(connection, archive, &reservation, &commit, now)
+            commit::commit(connection, archive, &reservation, &commit, now, Copies::Written)
+        })
+        .await
+    }
+
+    async fn restore(&self, reservation: &Reservation, commit: &Commit, now: Timestamp) -> Result<Document> {
+        let (reservation, commit) = (reservation.clone(), commit.clone());
+        self.change(move |connection, archive| {
+            commit::commit(connection, archive, &reservation, &commit, now, Copies::AnyLeft)
         })
         .await
     }
@@ -192,6 +211,11 @@ impl MetadataStore for SqliteMetadata {
 
     async fn scan(&self, partition: Partition, from: Sequence, limit: usize) -> Result<Vec<Document>> {
         self.readers.read(move |connection| read::scan(connection, partition, from, limit)).await
+    }
+
+    async fn scan_ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Document>> {
+        let after = after.copied();
+        self.readers.read(move |connection| read::scan_ids(connection, after.as_ref(), limit)).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<ListEntry>> {
@@ -257,5 +281,19 @@ impl MetadataStore for SqliteMetadata {
     async fn relocate(&self, block: BlockRef, expected: &[NodeIndex], nodes: &[NodeIndex]) -> Result<()> {
         let (expected, nodes) = (expected.to_vec(), nodes.to_vec());
         self.change(move |connection, _| commit::relocate(connection, block, &expected, &nodes)).await
+    }
+
+    async fn state(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let key = key.to_owned();
+        self.readers.read(move |connection| damage::value(connection, &key)).await
+    }
+
+    async fn set_state(&self, key: &str, expected: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        let (key, expected) = (key.to_owned(), expected.map(<[u8]>::to_vec));
+        let value = value.map(<[u8]>::to_vec);
+        self.change(move |connection, _| {
+            damage::set_value(connection, &key, expected.as_deref(), value.as_deref())
+        })
+        .await
     }
 }

@@ -16,6 +16,7 @@ const RECORD: &str = "SELECT record FROM documents WHERE key = ?1";
 const BY_NAME: &str = "SELECT key FROM names WHERE name = ?1";
 const BY_ID: &str = "SELECT key FROM ids WHERE id = ?1";
 const SCAN: &str = "SELECT key, record FROM documents WHERE key BETWEEN ?1 AND ?2 ORDER BY key LIMIT ?3";
+const AFTER_ID: &str = "SELECT key FROM ids WHERE id > ?1 ORDER BY id LIMIT ?2";
 const PAGE: &str = "SELECT segments FROM pages WHERE id = ?1 AND page = ?2";
 const LAST_RUN: &str = "SELECT start + count FROM classes WHERE class = ?1 AND partition = ?2
     ORDER BY start DESC LIMIT 1";
@@ -30,7 +31,7 @@ const LIST_AFTER: &str = "SELECT key, name FROM names WHERE name > ?1 ORDER BY n
 /// What a test asks SQLite to explain.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[RECORD, BY_NAME, BY_ID, SCAN, PAGE, LAST_RUN, RUN_AT, POINTING, LIST_FROM, LIST_AFTER];
+    &[RECORD, BY_NAME, BY_ID, AFTER_ID, SCAN, PAGE, LAST_RUN, RUN_AT, POINTING, LIST_FROM, LIST_AFTER];
 
 /// A damaged record is told with the document whose it is.
 fn about(reference: DocumentRef) -> impl Fn(Error) -> Error {
@@ -89,6 +90,19 @@ pub(super) fn scan(
         documents.push(Document { reference, record });
     }
     Ok(documents)
+}
+
+pub(super) fn scan_ids(
+    connection: &Connection,
+    after: Option<&DocumentId>,
+    limit: usize,
+) -> Result<Vec<Document>> {
+    // The empty string of bytes sorts before every identifier.
+    let after = after.map_or(&[][..], |after| after.as_bytes());
+    let mut statement = connection.prepare_cached(AFTER_ID).during("scanning")?;
+    let rows = statement.query_map((after, limit_of(limit)), |row| row.get(0)).during("scanning")?;
+    let documents = rows.map(|key| document_at(connection, Some(key.during("scanning")?)));
+    documents.filter_map(Result::transpose).collect()
 }
 
 /// Goes over the names in order from the first that can match, and stops at the first that does not: so no upper

@@ -59,6 +59,9 @@ CREATE TABLE damage (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Also made in a database that has everything else: the kept archives of version 1 are older than this table.
+const STATE: &str = "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT";
+
 /// A connection with nothing read or written yet.
 fn connect(path: &Path, flags: OpenFlags, wait: Duration, cache_kib: u32) -> Result<Connection> {
     // A connection belongs to one thread at a time, so it needs no lock of its own.
@@ -104,6 +107,7 @@ pub(super) fn connect_writer(
     if admit(&connection, path)? == Found::Nothing {
         make(&connection, create).during("creating the archive")?;
     }
+    connection.execute_batch(STATE).during("creating the archive")?;
     connection.execute_batch("COMMIT").during("creating the archive")?;
     let info = read_info(&connection)?;
     Ok((connection, info))
