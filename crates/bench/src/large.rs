@@ -25,7 +25,7 @@ pub(crate) fn run(place: &Place, body: &[u8], huge_bytes: u64) -> Result<()> {
     puts(place, body)?;
     cold_gets(place)?;
     cached_gets(place, body)?;
-    first_byte(place)?;
+    first_byte(place, body)?;
     huge(place, body, huge_bytes)
 }
 
@@ -166,14 +166,18 @@ fn cached_gets(place: &Place, body: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn first_byte(place: &Place) -> Result<()> {
+fn first_byte(place: &Place, body: &[u8]) -> Result<()> {
     let proxy = Proxy::start(place, &[("SELVAGE__CACHE__BYTES", "0".to_owned())])?;
+    let mut client = Client::connect(&proxy.address)?;
+    for (round, piece) in body.chunks_exact(1 << 20).take(ROUNDS).enumerate() {
+        client.put(&format!("/small/{round}"), piece)?;
+    }
     let first_byte = |path: &str| -> Result<f64> {
         Ok(Client::connect(&proxy.address)?.get(path)?.first_byte.as_secs_f64() * 1e3)
     };
     let (mut small, mut large) = (Vec::new(), Vec::new());
     for round in 0..3 * ROUNDS {
-        small.push(first_byte(&format!("/mib/{round}"))?);
+        small.push(first_byte(&format!("/small/{}", round % ROUNDS))?);
         large.push(first_byte(&format!("/large/{}", round % ROUNDS))?);
     }
     let ratio = median(large.clone()) / median(small.clone());
