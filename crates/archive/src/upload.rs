@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use coder::CoderError;
 use futures_util::stream::{FuturesOrdered, Stream, StreamExt};
 use metadata::{Commit, Damage, DamageKind, Document, Reservation, Reserve, Reserved};
 use rand::RngExt;
@@ -56,8 +57,8 @@ struct Upload {
     staged: u32,
     /// Records not staged yet.
     pending: Vec<SegmentRecord>,
-    /// Of all segments so far; used where there are several.
-    hasher: blake3::Hasher,
+    /// The hash of all segments so far, where there are several: being computed while the next one arrives.
+    hashing: Option<JoinHandle<Result<blake3::Hasher, CoderError>>>,
     uncertain: bool,
     /// Parities with fewer copies than there should be.
     short: Vec<(u32, u8)>,
@@ -150,7 +151,7 @@ impl Upload {
             offset: 0,
             staged: 0,
             pending: Vec::new(),
-            hasher: blake3::Hasher::new(),
+            hashing: None,
             uncertain: false,
             short: Vec::new(),
             handed_over: false,
@@ -172,8 +173,8 @@ impl Upload {
             match segmenter.next().await? {
                 Run::Full(buffer) => {
                     let source = buffer.freeze();
-                    self.hash(source.clone()).await?;
-                    self.start(full, source, None).await?;
+                    self.start(full, source.clone(), None).await?;
+                    self.hash(source).await?;
                 }
                 Run::Rest(_, 0) => return Err(Error::Empty),
                 Run::Rest(buffer, length) => return self.finish(buffer, length).await,
@@ -192,7 +193,8 @@ impl Upload {
         if several {
             self.hash(rest.clone()).await?;
         }
-        let hash = several.then(|| Hash::from_bytes(*self.hasher.finalize().as_bytes()));
+        let hash =
+            if several { Some(Hash::from_bytes(*self.hashed().await?.finalize().as_bytes())) } else { None };
         let created = self.core.clock.now();
         let mut at = 0;
         for segment in self.next..layout.segments() {
@@ -244,14 +246,22 @@ impl Upload {
         padded(buffer, bytes.len())
     }
 
+    /// Adds a segment to the document's hash, which goes on while the next segment arrives.
     async fn hash(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let mut hasher = self.hasher.clone();
+        let mut hasher = self.hashed().await?;
+        let coder = self.core.coder.clone();
         let update = move || {
             hasher.update(&bytes);
             hasher
         };
-        self.hasher = self.core.coder.run(update).await?;
+        self.hashing = Some(self.core.runtime.spawn(async move { coder.run(update).await }));
         Ok(())
+    }
+
+    /// The hash of all segments so far.
+    async fn hashed(&mut self) -> Result<blake3::Hasher, Error> {
+        let Some(hashing) = self.hashing.take() else { return Ok(blake3::Hasher::new()) };
+        Ok(hashing.await.map_err(|error| Error::Internal(format!("the hash's task ended: {error}")))??)
     }
 
     /// Begins to code and write the next segment, when there is memory for it and not too many are under way.
