@@ -53,11 +53,7 @@ impl Proxy {
 
     /// Processor time used so far, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("no such stat")?;
-        let ticks = |n: usize| fields.split_whitespace().nth(n).and_then(|field| field.parse::<u32>().ok());
-        let all = TICK * (ticks(11).context("no user time")? + ticks(12).context("no system time")?);
-        Ok(all.as_secs_f64())
+        cpu_of(&self.child.id().to_string())
     }
 
     /// The most memory it ever had resident, in bytes.
@@ -75,6 +71,15 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time that a process (`self` for this one) used so far, in seconds.
+pub(crate) fn cpu_of(process: &str) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("no such stat")?;
+    let ticks = |n: usize| fields.split_whitespace().nth(n).and_then(|field| field.parse::<u32>().ok());
+    let all = TICK * (ticks(11).context("no user time")? + ticks(12).context("no system time")?);
+    Ok(all.as_secs_f64())
 }
 
 /// nginx serving files from `directory`, for comparison; `None` where it is not installed.

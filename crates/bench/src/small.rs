@@ -1,11 +1,13 @@
 //! Documents of 1 MiB: processor time of the proxy, and throughput of one client and of eight.
 
+use std::fs::File;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::http::Client;
-use crate::process::{Place, Proxy};
+use crate::process::{Place, Proxy, cpu_of};
 use crate::report::{Wanted, figure, median};
 
 const DOCUMENT_BYTES: usize = 1 << 20;
@@ -32,8 +34,9 @@ fn puts(place: &Place, body: &[u8]) -> Result<()> {
     };
     (0..WARM_UP).try_for_each(&mut put)?;
     let mut cpu = Vec::new();
-    let mut wall = Vec::new();
+    let (mut wall, mut plain) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
+        plain.push(write_plain(place, body, round)?);
         let (before, begin) = (proxy.cpu()?, Instant::now());
         let first = WARM_UP + round * MEASURED / ROUNDS;
         (first..first + MEASURED / ROUNDS).try_for_each(&mut put)?;
@@ -41,9 +44,26 @@ fn puts(place: &Place, body: &[u8]) -> Result<()> {
         cpu.push((proxy.cpu()? - before) * 1e3 / count);
         wall.push(begin.elapsed().as_secs_f64() * 1e3 / count);
     }
-    figure("1 MiB PUT: proxy CPU", median(cpu), "ms", Wanted::AtMost(3.7));
+    let (cpu, plain) = (median(cpu), median(plain));
+    figure("1 MiB PUT: proxy CPU", cpu, "ms", Wanted::AtMost(3.7));
+    figure("plain fsynced files of as many bytes as a 1 MiB PUT writes: CPU", plain, "ms", Wanted::Nothing);
+    figure("1 MiB PUT: proxy CPU beyond that", cpu - plain, "ms", Wanted::Nothing);
     figure("1 MiB PUT: latency, one client", median(wall), "ms", Wanted::Nothing);
     Ok(())
+}
+
+/// Processor time, in milliseconds, of writing three fsynced files of 1 MiB: what the file system alone costs.
+fn write_plain(place: &Place, body: &[u8], round: usize) -> Result<f64> {
+    const TIMES: usize = 60;
+    let directory = place.directory.join(format!("plain-small-{round}"));
+    std::fs::create_dir_all(&directory)?;
+    let before = cpu_of("self")?;
+    for number in 0..3 * TIMES {
+        let mut file = File::create(directory.join(number.to_string()))?;
+        file.write_all(body.get(..DOCUMENT_BYTES).unwrap_or_default())?;
+        file.sync_data()?;
+    }
+    Ok((cpu_of("self")? - before) * 1e3 / TIMES as f64)
 }
 
 fn gets(place: &Place) -> Result<()> {
