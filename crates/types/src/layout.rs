@@ -93,7 +93,9 @@ impl Layout {
         }
         let length = tail
             .iter()
-            .try_fold(u64::from(full).checked_mul(full_shape.length), |sum, shape| Some(sum?.checked_add(shape.length)))
+            .try_fold(u64::from(full).checked_mul(full_shape.length), |sum, shape| {
+                Some(sum?.checked_add(shape.length))
+            })
             .flatten();
         let length = length.ok_or_else(|| ParametersError::layout(format_args!("more than 2^64 bytes")))?;
         Ok(Self { full, full_shape, tail, length })
@@ -297,6 +299,9 @@ mod tests {
         assert!(Layout::restore(code, 0, class, vec![shape(1); 4]).is_err());
         assert!(Layout::restore(code, u32::MAX, class, vec![]).is_err());
         let widest = CodeParameters::new(128, 0, 128).unwrap();
-        assert!(Layout::restore(widest, u32::MAX - 3, LengthClass::MAX, vec![]).is_err(), "nearly 2^65 bytes");
+        assert!(
+            Layout::restore(widest, u32::MAX - 3, LengthClass::MAX, vec![]).is_err(),
+            "nearly 2^65 bytes"
+        );
     }
 }
