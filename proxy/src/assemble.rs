@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use archive::{NodeParts, Parts, Settings};
-use code::Policy;
-use config::{Configuration, Selection};
+use config::Configuration;
 use runtime::backends;
 use types::{ArchiveId, SystemClock, Timestamp};
 use uuid::Uuid;
@@ -43,32 +42,5 @@ pub(crate) async fn assemble(configuration: &Configuration, address: SocketAddr)
         address: address.to_string(),
         seed: None,
     };
-    Ok(Assembled { settings: settings(configuration), parts, nodes })
-}
-
-fn settings(configuration: &Configuration) -> Settings {
-    let Configuration { archive, proxy, storage, entanglement, cache, .. } = configuration;
-    Settings {
-        parameters: entanglement.parameters,
-        sizes: archive.block_sizes,
-        policy: policy(entanglement.selection),
-        window: entanglement.window,
-        replication_factor: storage.replication_factor,
-        write_quorum: storage.write_quorum,
-        document_bytes_max: proxy.limits.document_bytes,
-        cache_bytes: cache.bytes,
-        in_flight_bytes: proxy.limits.in_flight_bytes,
-        hedge_after: storage.hedge_after,
-        reservation_ttl: proxy.reservation_ttl,
-        ..Settings::default()
-    }
-}
-
-fn policy(selection: Selection) -> Policy {
-    match selection {
-        Selection::Uniform => Policy::Uniform,
-        Selection::Normal => Policy::Normal,
-        Selection::Window => Policy::Window,
-        Selection::Mixed => Policy::Mixed,
-    }
+    Ok(Assembled { settings: Settings::from_configuration(configuration), parts, nodes })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use code::Policy;
+use config::{Configuration, Selection};
 use coordination::Coordinator;
 use metadata::MetadataStore;
 use storage::{BlockStore, BufferPool};
@@ -57,6 +58,37 @@ impl Default for Settings {
             reservation_ttl: Duration::from_secs(30),
             coding_threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
+    }
+}
+
+impl Settings {
+    /// What a checked configuration says of them; every binary opens the archive with the same.
+    #[must_use]
+    pub fn from_configuration(configuration: &Configuration) -> Self {
+        let Configuration { archive, proxy, storage, entanglement, cache, .. } = configuration;
+        Self {
+            parameters: entanglement.parameters,
+            sizes: archive.block_sizes,
+            policy: policy(entanglement.selection),
+            window: entanglement.window,
+            replication_factor: storage.replication_factor,
+            write_quorum: storage.write_quorum,
+            document_bytes_max: proxy.limits.document_bytes,
+            cache_bytes: cache.bytes,
+            in_flight_bytes: proxy.limits.in_flight_bytes,
+            hedge_after: storage.hedge_after,
+            reservation_ttl: proxy.reservation_ttl,
+            ..Self::default()
+        }
+    }
+}
+
+fn policy(selection: Selection) -> Policy {
+    match selection {
+        Selection::Uniform => Policy::Uniform,
+        Selection::Normal => Policy::Normal,
+        Selection::Window => Policy::Window,
+        Selection::Mixed => Policy::Mixed,
     }
 }
 

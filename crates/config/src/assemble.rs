@@ -4,12 +4,13 @@
 //! configuration only if no problem was told.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use types::{BlockSizes, CodeParameters};
 
 use crate::configuration::{
-    Archive, Cache, Configuration, Coordination, Entanglement, Limits, Metadata, Proxy, Storage,
+    Archive, Cache, Configuration, Coordination, Entanglement, Limits, Metadata, Proxy, Repair, Storage,
 };
 use crate::document::Values;
 use crate::nodes::{self, resolved};
@@ -39,6 +40,7 @@ pub(crate) fn assemble(values: &Values, folder: &Path, problems: &mut Problems) 
             partitions: table::PARTITIONS.read(values, problems),
         },
         coordination: Coordination { backend: table::COORDINATION_TYPE.read(values, problems) },
+        repair: repair(values, problems),
     }
 }
 
@@ -156,6 +158,18 @@ fn proxy(values: &Values, codeword_bytes: usize, problems: &mut Problems) -> Pro
             drain: table::DRAIN.read(values, problems),
             list_max: table::LIST_MAX.read(values, problems),
         },
+    }
+}
+
+fn repair(values: &Values, problems: &mut Problems) -> Repair {
+    Repair {
+        interval: table::REPAIR_INTERVAL.read(values, problems),
+        jitter_percent: table::REPAIR_JITTER.read(values, problems),
+        deep_period: Duration::from_secs(table::REPAIR_DEEP_PERIOD.read(values, problems)),
+        grace: table::REPAIR_GRACE.read(values, problems),
+        bandwidth: table::REPAIR_BANDWIDTH.read(values, problems),
+        concurrency: table::REPAIR_CONCURRENCY.read(values, problems),
+        metrics_listen: table::REPAIR_METRICS_LISTEN.read(values, problems),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Configuration {
     pub metadata: Metadata,
     /// Section `coordination`.
     pub coordination: Coordination,
+    /// Section `repair`.
+    pub repair: Repair,
 }
 
 /// Where the archive is and how long its blocks are.
@@ -197,6 +199,26 @@ pub enum CoordinationBackend {
     File,
     /// Memory of the process: for one process alone.
     Local,
+}
+
+/// What `repair` does, and when its daemon does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repair {
+    /// `repair.interval_ms`: between the beginnings of two passes of the daemon.
+    pub interval: Duration,
+    /// `repair.jitter_percent`: by how much of itself the interval varies, up and down.
+    pub jitter_percent: u8,
+    /// `repair.deep_period_s`: in this time every copy is read once.
+    pub deep_period: Duration,
+    /// `repair.grace_ms`: for how long a node must be gone before its blocks are rebuilt elsewhere.
+    pub grace: Duration,
+    /// `repair.bandwidth_bytes`: the most bytes a second; `None` is no limit.
+    pub bandwidth: Option<u64>,
+    /// `repair.concurrency`: blocks read, or codewords rebuilt, at once.
+    pub concurrency: usize,
+    /// `repair.metrics_listen`: where the daemon's metrics page is; `None` is nowhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Configuration {

@@ -20,7 +20,7 @@ mod table;
 
 pub use configuration::{
     Archive, Cache, Configuration, Coordination, CoordinationBackend, Entanglement, EntanglementScheme,
-    Limits, Metadata, MetadataBackend, Node, NodeBackend, Proxy, Selection, Storage,
+    Limits, Metadata, MetadataBackend, Node, NodeBackend, Proxy, Repair, Selection, Storage,
 };
 pub use generate::{document, schema};
 pub use problem::{ConfigurationError, Problem};

@@ -34,6 +34,7 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("cache", "The cache of blocks in memory."),
     ("metadata", "The metadata store: the system of record."),
     ("coordination", "The coordinator: who is there and who does what."),
+    ("repair", "What `repair` does, and when its daemon does it."),
 ];
 
 pub(crate) const ARCHIVE_DIRECTORY: Setting<Parsed<PathBuf>> = Setting {
@@ -249,6 +250,49 @@ pub(crate) const COORDINATION_TYPE: Setting<Choice<CoordinationBackend>> = Setti
     about: "What coordinates processes: lock files in `archive.directory`, or nothing outside this process (for one process alone).",
 };
 
+pub(crate) const REPAIR_INTERVAL: Setting<Milliseconds> = Setting {
+    key: "repair.interval_ms",
+    kind: Milliseconds,
+    default: 600_000,
+    about: "Between the beginnings of two passes of the daemon: a quick audit, and the repair of what it found.",
+};
+pub(crate) const REPAIR_JITTER: Setting<Integer<u8>> = Setting {
+    key: "repair.jitter_percent",
+    kind: Integer { min: 0, max: 100 },
+    default: 10,
+    about: "By how much of itself the interval varies at random, up and down, so that archives on the same nodes do not all audit at once.",
+};
+pub(crate) const REPAIR_DEEP_PERIOD: Setting<Integer<u64>> = Setting {
+    key: "repair.deep_period_s",
+    kind: Integer { min: 1, max: 10 * 365 * 86_400 },
+    default: 30 * 86_400,
+    about: "In this time the daemon reads and hashes every copy once, a part in each pass. In seconds; 2592000 are 30 days.",
+};
+pub(crate) const REPAIR_GRACE: Setting<Milliseconds> = Setting {
+    key: "repair.grace_ms",
+    kind: Milliseconds,
+    default: 3_600_000,
+    about: "For how long a node must be gone before its blocks are rebuilt elsewhere: one that restarts or flaps comes back sooner.",
+};
+pub(crate) const REPAIR_BANDWIDTH: OptionalSetting<Integer<u64>> = OptionalSetting {
+    key: "repair.bandwidth_bytes",
+    kind: Integer { min: 4096, max: TIB },
+    otherwise: "no limit",
+    about: "The most bytes a second that repair reads and writes together.",
+};
+pub(crate) const REPAIR_CONCURRENCY: Setting<Integer<usize>> = Setting {
+    key: "repair.concurrency",
+    kind: Integer { min: 1, max: 1024 },
+    default: 8,
+    about: "Blocks that are read (audit) and codewords that are rebuilt (repair) at once.",
+};
+pub(crate) const REPAIR_METRICS_LISTEN: OptionalSetting<Parsed<SocketAddr>> = OptionalSetting {
+    key: "repair.metrics_listen",
+    kind: ADDRESS,
+    otherwise: "left out: there is no metrics page",
+    about: "The address where the daemon answers `GET /metrics`. Port 0 picks a free one, which the log tells.",
+};
+
 /// Every setting, in the order of the document.
 pub(crate) const SETTINGS: &[&dyn Described] = &[
     &ARCHIVE_DIRECTORY,
@@ -283,6 +327,13 @@ pub(crate) const SETTINGS: &[&dyn Described] = &[
     &METADATA_TYPE,
     &PARTITIONS,
     &COORDINATION_TYPE,
+    &REPAIR_INTERVAL,
+    &REPAIR_JITTER,
+    &REPAIR_DEEP_PERIOD,
+    &REPAIR_GRACE,
+    &REPAIR_BANDWIDTH,
+    &REPAIR_CONCURRENCY,
+    &REPAIR_METRICS_LISTEN,
 ];
 
 const LABEL_ALLOWED: &str = "1 to 63 of a-z, A-Z, 0-9, '-', '_', '.', a letter or digit first";

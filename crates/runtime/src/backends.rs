@@ -1,6 +1,6 @@
 //! What the configuration's backends are in this build.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub async fn open(
     let metadata: Arc<dyn MetadataStore> = match configuration.metadata.backend {
         MetadataBackend::Sqlite => {
             make_folder(directory).await?;
-            Arc::new(SqliteMetadata::open(&directory.join(METADATA_FILE), create).await?)
+            Arc::new(SqliteMetadata::open(&metadata_file(configuration), create).await?)
         }
         MetadataBackend::Memory => Arc::new(MemoryMetadata::new(create)),
     };
@@ -77,10 +77,47 @@ pub async fn open(
         CoordinationBackend::File => Arc::new(FileCoordinator::new(directory.join(COORDINATION_FOLDER))),
         CoordinationBackend::Local => Arc::new(LocalCoordinator::new()),
     };
+    Ok(Backends { nodes: nodes(configuration, &pool, seed), metadata, coordinator, pool })
+}
+
+/// Whether there is a metadata store to open, which [`open`] would make otherwise.
+pub async fn has_metadata(configuration: &Configuration) -> Result<bool> {
+    match configuration.metadata.backend {
+        MetadataBackend::Sqlite => {
+            let file = metadata_file(configuration);
+            let failed = |error| {
+                Error::from_io(
+                    "archive",
+                    format_args!("looking for the metadata in {}", file.display()),
+                    error,
+                )
+            };
+            tokio::fs::try_exists(&file).await.map_err(failed)
+        }
+        MetadataBackend::Memory => Ok(false),
+    }
+}
+
+/// Where the metadata is, for people.
+#[must_use]
+pub fn metadata_place(configuration: &Configuration) -> String {
+    match configuration.metadata.backend {
+        MetadataBackend::Sqlite => metadata_file(configuration).display().to_string(),
+        MetadataBackend::Memory => "memory".to_owned(),
+    }
+}
+
+fn metadata_file(configuration: &Configuration) -> PathBuf {
+    configuration.archive.directory.join(METADATA_FILE)
+}
+
+/// The storage nodes alone, in the order of the configuration. Nothing is opened, and nobody has looked whose they
+/// are.
+#[must_use]
+pub fn nodes(configuration: &Configuration, pool: &BufferPool, seed: u64) -> Vec<StorageNode> {
     let storage = &configuration.storage;
     let seeds = (0..).map(|number: u64| seed.wrapping_add(number));
-    let nodes = storage.nodes.iter().zip(seeds).map(|(node, seed)| storage_node(node, storage, &pool, seed));
-    Ok(Backends { nodes: nodes.collect(), metadata, coordinator, pool })
+    storage.nodes.iter().zip(seeds).map(|(node, seed)| storage_node(node, storage, pool, seed)).collect()
 }
 
 async fn make_folder(folder: &Path) -> Result<()> {

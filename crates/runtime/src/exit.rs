@@ -14,6 +14,10 @@ pub enum ExitStatus {
     Failed,
     /// It was asked for something that makes no sense.
     Usage,
+    /// It did what can be done now, and damage is left that can be repaired later.
+    DamageLeft,
+    /// It did what can be done, and documents are lost for good.
+    Lost,
     /// The configuration is refused.
     Configuration,
     /// It was interrupted before it was done.
@@ -28,6 +32,8 @@ impl ExitStatus {
             Self::Ok => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::DamageLeft => 3,
+            Self::Lost => 4,
             Self::Configuration => 64,
             Self::Interrupted => 130,
         }
