@@ -1,4 +1,4 @@
-//! The entanglement, as pure functions: codewords and their decoding, pointer selection, placement, anchors,
+//! The entanglement, as pure functions: codewords and their decoding, alone and jointly, pointer selection, placement, anchors,
 //! and the headers by which blocks describe themselves.
 //!
 //! Architecture invariant: bytes, counts and random numbers in, bytes and decisions out. Nothing here reads a

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use code::attack::{Attack, Reach, Web};
-use code::joint::{Blocks, Fate, JointPlan, Problem, ProblemError, Symbol};
+use code::joint::{Blocks, Fate, JointPlan, Problem, ProblemError, Run, Symbol};
 use code::select::Policy;
 use code::{Code, CodeError};
 use gf::field;
@@ -121,7 +121,9 @@ impl Archive {
                 missing > 0 && missing <= parameters.e()
             });
             let Some((_, _, symbols)) = weak else { break };
-            symbols.iter().for_each(|&block| left[block] = false);
+            for &block in symbols {
+                left[block] = false;
+            }
         }
         left.iter().zip(erased).map(|(left, erased)| !left & erased).collect()
     }
@@ -389,6 +391,34 @@ fn a_peeled_codeword_reads_k_blocks_at_most() {
 }
 
 #[test]
+fn nothing_missing_is_a_plan_of_no_steps() {
+    let plan = Problem::new(0).plan().unwrap();
+    assert_eq!((plan.recovered(), plan.steps().count(), plan.working_blocks()), (0, 0, 0));
+    let archive = Archive::empty();
+    assert!(execute(&plan, &archive, &[], LENGTH).0.is_empty());
+}
+
+#[test]
+fn a_run_takes_exactly_the_blocks_that_its_step_reads() {
+    let mut problem = Problem::new(1);
+    let shape = parameters((1, 1, 2));
+    problem.codeword(shape, &[Symbol::Known(5), Symbol::Unknown(0), Symbol::Known(7)]).unwrap();
+    let plan = problem.plan().unwrap();
+    let step = plan.steps().next().unwrap();
+    assert_eq!(step.reads().collect::<Vec<_>>(), [5, 7]);
+    assert_eq!(step.recovers().collect::<Vec<_>>(), [0]);
+    let block = [1; LENGTH];
+    assert!(matches!(Run::new(&plan, LENGTH).step(&[&block[..]]), Err(CodeError::Shape(_))));
+    assert!(matches!(Run::new(&plan, LENGTH).step(&[&block[..]; 3]), Err(CodeError::Shape(_))));
+    assert!(matches!(Run::new(&plan, LENGTH).step(&[&block[..], &block[1..]]), Err(CodeError::Shape(_))));
+    let mut run = Run::new(&plan, LENGTH);
+    assert_eq!(run.step(&[&block[..]; 2]).unwrap().len(), 1);
+    assert!(run.step(&[]).unwrap().is_empty());
+    run.rewind(LENGTH - 1);
+    assert_eq!(run.step(&[&block[1..], &block[1..]]).unwrap()[0].1.len(), LENGTH - 1);
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     use Symbol::{Known, Unknown};
     let shape = parameters((1, 2, 2));
@@ -438,11 +468,9 @@ fn lost_by_attacks(target: usize) -> Vec<usize> {
     for seed in 1..=2 {
         let web = Web::entangle(500, CodeParameters::DEFAULT, Policy::Uniform, seed);
         let archive = Archive::of(&web, &mut StdRng::seed_from_u64(seed));
-        for (attack, reach) in Attack::ALL
-            .into_iter()
-            .zip([Reach::Parities; 3])
-            .chain(Attack::ALL.into_iter().zip([Reach::Symbols; 3]))
-        {
+        let forward = Attack::ALL.map(|attack| (attack, Reach::Parities));
+        let anywhere = Attack::ALL.map(|attack| (attack, Reach::Symbols));
+        for (attack, reach) in forward.into_iter().chain(anywhere) {
             let [erased, lost] = withstand(&web, &archive, target, attack, reach);
             println!("{attack:?} by {reach:?} on {target}, archive {seed}: {erased} erased, {lost} lost");
             all.push(lost);

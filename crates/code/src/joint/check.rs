@@ -81,7 +81,9 @@ mod tests {
             let check = Check::new(parameters).unwrap();
             assert_eq!(check.equations(), p - s);
             let mut data = vec![[0_u8; 1]; s + t];
-            data.iter_mut().for_each(|block| rng.fill_bytes(block));
+            for block in &mut data {
+                rng.fill_bytes(block);
+            }
             let mut parities = vec![[0_u8; 1]; p];
             let inputs: Vec<&[u8]> = data.iter().map(<[u8; 1]>::as_slice).collect();
             let mut outputs: Vec<&mut [u8]> = parities.iter_mut().map(<[u8; 1]>::as_mut_slice).collect();

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use gf::{Matrix, Plan};
 
-use super::dense::{Equation, Tableau};
+use super::dense::{Equation, Row, Tableau};
 use super::plan::Core as CoreFigures;
 use super::planner::{Lanes, Planner, State, add_scaled};
 use super::problem::{ProblemError, Symbol};
-use super::program::Value;
+use super::program::{Term, Value};
 
 /// How many bytes the coefficients of pivots may take while the dense equations are made: these are made for as many
 /// columns at a time.
@@ -73,7 +73,10 @@ impl<'a, 'p> Core<'a, 'p> {
     /// Solves codewords with at most `e` waiting unknowns for these and, where there are none, makes an unknown inactive,
     /// until nothing waits.
     fn triangulate(&mut self) -> Result<(), ProblemError> {
-        let mut scores = Scores::new(self.planner, &self.codewords);
+        let mut scores = std::mem::take(&mut self.planner.scores);
+        for &index in &self.codewords {
+            scores.change(self.planner, index, |score, weight| *score += weight);
+        }
         let mut candidates = self.unknowns.clone();
         let mut queue = Vec::new();
         loop {
@@ -82,11 +85,13 @@ impl<'a, 'p> Core<'a, 'p> {
             }
             candidates.retain(|&unknown| self.planner.is_waiting(unknown));
             let best = candidates.iter().copied().max_by_key(|&unknown| scores.of[unknown]);
-            let Some(unknown) = best else { return Ok(()) };
+            let Some(unknown) = best else { break };
             self.planner.state[unknown] = State::Inactive(self.inactive.len());
             self.inactive.push(unknown);
             scores.settle(self.planner, unknown, &mut queue);
         }
+        self.planner.scores = scores;
+        Ok(())
     }
 
     fn solve_codeword(
@@ -207,8 +212,7 @@ impl<'a, 'p> Core<'a, 'p> {
 
     /// Drafts the inactive unknowns: sums of right-hand sides, the free ones being zero.
     fn draft_inactive(&mut self, tableau: &Tableau) -> Result<(), ProblemError> {
-        let side =
-            |row: &super::dense::Row| Some((super::program::Term::Value(self.sides[row.id]?), row.column));
+        let side = |row: &Row| Some((Term::Value(self.sides[row.id]?), row.column));
         let (terms, columns): (Vec<_>, Vec<_>) = tableau.rows().iter().filter_map(side).unzip();
         for rows in tableau.rows().chunks(STEP_OUTPUTS) {
             let cell = |row: usize, input: usize| rows[row].cells[columns[input]];
@@ -227,36 +231,8 @@ impl<'a, 'p> Core<'a, 'p> {
         let mut differences: Vec<Option<Value>> = vec![None; self.pivots];
         for group in &self.groups {
             let codeword = self.planner.codeword(group.codeword);
-            let difference = |unknown: usize| match self.planner.state[unknown] {
-                State::Inactive(_) => self.planner.values[unknown],
-                State::Pivot(number) => differences[number],
-                _ => None,
-            };
-            let own = group.pivots.iter().map(|&position| self.planner.values[codeword.unknown(position)]);
-            let constants: Vec<Option<Value>> = own.collect();
-            let mut taken = group.pivots.clone();
-            taken.extend(
-                codeword
-                    .symbols
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(column, symbol)| matches!(symbol, Symbol::Known(_)).then_some(column)),
-            );
-            let (mut terms, columns) = Planner::terms(codeword, &taken, difference);
-            if terms.is_empty() {
-                continue;
-            }
-            let present = constants.iter().enumerate().filter_map(|(row, value)| Some((row, (*value)?)));
-            let present: Vec<(usize, Value)> = present.collect();
-            terms.extend(present.iter().map(|&(_, value)| super::program::Term::Value(value)));
-            let count = group.pivots.len();
-            // First the pivots, then their differences, which are left out where nothing needs them.
-            let cell = |row: usize, input: usize| match columns.get(input) {
-                Some(&column) => group.solved.get(row % count, column),
-                None => u8::from(present[input - columns.len()].0 == row),
-            };
-            let values = self.planner.builder.push(&terms, 2 * count, cell)?;
-            let (finals, changes) = values.split_at(count);
+            let values = draft_group(self.planner, group, &differences)?;
+            let Some((finals, changes)) = values.split_at_checked(group.pivots.len()) else { continue };
             for ((&position, &value), &change) in group.pivots.iter().zip(finals).zip(changes) {
                 let unknown = codeword.unknown(position);
                 self.planner.values[unknown] = value;
@@ -289,22 +265,57 @@ impl<'a, 'p> Core<'a, 'p> {
     }
 }
 
+/// Drafts the pivots of a group, then their differences, which are left out where nothing needs them; nothing if the
+/// inactive unknowns make no difference.
+fn draft_group(
+    planner: &mut Planner<'_>,
+    group: &Group,
+    differences: &[Option<Value>],
+) -> Result<Vec<Option<Value>>, ProblemError> {
+    let codeword = planner.codeword(group.codeword);
+    let changes = |(column, symbol): (usize, &Symbol)| {
+        let Symbol::Unknown(unknown) = *symbol else { return None };
+        let change = match planner.state[unknown as usize] {
+            State::Inactive(_) => planner.values[unknown as usize],
+            State::Pivot(number) if !group.pivots.contains(&column) => differences[number],
+            _ => None,
+        };
+        change.map(|value| (Term::Value(value), column))
+    };
+    let (mut terms, columns): (Vec<Term>, Vec<usize>) =
+        codeword.symbols.iter().enumerate().filter_map(changes).unzip();
+    if terms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = Vec::new();
+    for (row, &position) in group.pivots.iter().enumerate() {
+        if let Some(constant) = planner.values[codeword.unknown(position)] {
+            terms.push(Term::Value(constant));
+            rows.push(row);
+        }
+    }
+    let count = group.pivots.len();
+    planner.builder.push(&terms, 2 * count, |row, input| match columns.get(input) {
+        Some(&column) => group.solved.get(row % count, column),
+        None => u8::from(rows[input - columns.len()] == row),
+    })
+}
+
 /// How good it is to make an unknown inactive.
-struct Scores {
+#[derive(Default)]
+pub(super) struct Scores {
     of: Vec<u32>,
 }
 
 impl Scores {
-    fn new(planner: &Planner<'_>, codewords: &[usize]) -> Self {
-        let mut scores = Self { of: vec![0; planner.state.len()] };
-        for &index in codewords {
-            scores.add(planner, index, |score, weight| *score += weight);
-        }
-        scores
+    /// Nothing yet of any of the `unknowns`.
+    pub(super) fn new(unknowns: usize) -> Self {
+        Self { of: vec![0; unknowns] }
     }
 
-    /// What a codeword gives to each of its waiting unknowns: most if it lacks only one to be solved.
-    fn add(&mut self, planner: &Planner<'_>, index: usize, change: impl Fn(&mut u32, u32)) {
+    /// Changes the scores of a codeword's waiting unknowns by what it gives to each: most if it lacks only one to be
+    /// solved.
+    fn change(&mut self, planner: &Planner<'_>, index: usize, change: impl Fn(&mut u32, u32)) {
         let codeword = planner.codeword(index);
         let weight = match planner.waiting[index].saturating_sub(codeword.e()) {
             0 => 0,
@@ -324,9 +335,9 @@ impl Scores {
             if planner.used[index] {
                 continue;
             }
-            self.add(planner, index, |score, weight| *score -= weight);
+            self.change(planner, index, |score, weight| *score -= weight);
             planner.waiting[index] -= 1;
-            self.add(planner, index, |score, weight| *score += weight);
+            self.change(planner, index, |score, weight| *score += weight);
             if planner.waiting[index] <= planner.codeword(index).e() {
                 queue.push(index);
             }

@@ -57,7 +57,9 @@ impl Tableau {
 
     /// Takes in equations, exchanging as many as say something new.
     pub(super) fn add(&mut self, mut equations: Vec<Equation>) {
-        equations.iter_mut().for_each(|equation| self.substitute(&mut equation.cells));
+        for equation in &mut equations {
+            self.substitute(&mut equation.cells);
+        }
         while let Some(mut equation) = equations.pop() {
             if self.full() {
                 return;
@@ -86,7 +88,9 @@ impl Tableau {
 /// Turns `b = cells x` into what the unknown of `column` is.
 fn solve_for(cells: &mut [u8], column: usize) {
     let scale = field::inverse(std::mem::replace(&mut cells[column], 1)).unwrap_or(0);
-    cells.iter_mut().for_each(|cell| *cell = field::mul(*cell, scale));
+    for cell in cells {
+        *cell = field::mul(*cell, scale);
+    }
 }
 
 /// Puts `pivot`, which the unknown of `column` is, in its place in `rows`.

@@ -6,7 +6,7 @@
 //! each unknown and how to compute those that are determined; [`JointPlan::execute`] does it, tile by tile, in
 //! bounded memory. `docs/JOINT.md` tells how it works and what it costs.
 //!
-//! Sparse linear systems are solved by structured Gaussian elimination (B. A. LaMacchia and A. M. Odlyzko, "Solving
+//! Sparse linear systems are solved by structured Gaussian elimination (B. A. `LaMacchia` and A. M. Odlyzko, "Solving
 //! large sparse linear systems over finite fields", CRYPTO 1990), here as inactivation decoding (RFC 6330, section
 //! 5.4): peel; where that is stuck declare a block inactive, that is known by another name, and go on; in the end
 //! solve what is left over for the inactive ones alone, densely, and substitute back.

@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use super::core::Core;
+use super::core::{Core, Scores};
 use super::plan::{Core as CoreFigures, Fate, JointPlan};
 use super::problem::{Codeword, Problem, ProblemError, Symbol};
 use super::program::{Builder, Term, Value};
@@ -53,6 +53,7 @@ pub(super) struct Planner<'p> {
     pub(super) values: Vec<Option<Value>>,
     pub(super) lanes: Vec<Lanes>,
     pub(super) rng: StdRng,
+    pub(super) scores: Scores,
     dense_bytes: usize,
 }
 
@@ -104,6 +105,7 @@ impl<'p> Planner<'p> {
             builder: Builder::default(),
             values: vec![None; unknowns],
             lanes: vec![[0; LANES]; unknowns],
+            scores: Scores::new(unknowns),
             rng: StdRng::seed_from_u64(0x5E1A_6E00),
             dense_bytes: 0,
         }
@@ -181,7 +183,9 @@ impl<'p> Planner<'p> {
                 continue;
             }
             self.used[index] = true;
-            own.iter().for_each(|&position| self.state[codeword.unknown(position)] = State::Late);
+            for &position in &own {
+                self.state[codeword.unknown(position)] = State::Late;
+            }
             aside.push(Aside { codeword: index, own });
             for unknown in codeword.unknowns().filter(|&unknown| self.is_waiting(unknown)) {
                 degree[unknown] -= 1;
@@ -243,7 +247,9 @@ impl<'p> Planner<'p> {
     fn come_back(&mut self, aside: &Aside) -> Result<(), ProblemError> {
         let codeword = self.codeword(aside.codeword);
         let (solved_for, free) = aside.own.split_at(codeword.e());
-        free.iter().for_each(|&position| self.set_free(codeword.unknown(position)));
+        for &position in free {
+            self.set_free(codeword.unknown(position));
+        }
         let solved = codeword.solved_for(solved_for)?;
         let (terms, columns) = Self::terms(codeword, solved_for, |unknown| self.values[unknown]);
         let values =

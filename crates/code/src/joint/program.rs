@@ -81,7 +81,9 @@ impl Builder {
     /// The program that computes `wanted`, pairs of an unknown and its value, and nothing else.
     pub(super) fn finish(&self, wanted: &[(u32, Value)]) -> Program {
         let mut unknown = vec![Output::NONE; self.values as usize];
-        wanted.iter().for_each(|&(block, value)| unknown[value as usize] = block);
+        for &(block, value) in wanted {
+            unknown[value as usize] = block;
+        }
         let last = self.last_uses(&unknown);
         let mut slots = Slots { of: vec![0; self.values as usize], ..Slots::default() };
         let mut program = Program::default();

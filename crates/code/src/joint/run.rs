@@ -84,7 +84,9 @@ impl<'p> Run<'p> {
         let targets = &self.program.outputs[step.outputs.clone()];
         let mut outputs: Vec<Vec<u8>> =
             targets.iter().map(|target| std::mem::take(&mut self.slots[target.slot as usize])).collect();
-        outputs.iter_mut().for_each(|output| output.resize(self.length, 0));
+        for output in &mut outputs {
+            output.resize(self.length, 0);
+        }
         let done = self.apply(step, known, &mut outputs);
         for (target, output) in targets.iter().zip(outputs) {
             self.slots[target.slot as usize] = output;
