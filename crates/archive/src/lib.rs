@@ -1,9 +1,10 @@
 //! The archive: documents in, documents out, entangled in between. Binaries only call it.
 //!
-//! Architecture invariant: nothing here knows of HTTP, of configuration files, or of which backend stands behind a
-//! trait. Clock, randomness and backends are handed in.
+//! Architecture invariant: nothing here knows of HTTP, of files of configuration (a checked one it may be handed), or
+//! of which backend stands behind a trait. Clock, randomness and backends are handed in.
 
 mod abort;
+pub mod audit;
 mod cache;
 mod core;
 mod damage;
@@ -13,6 +14,7 @@ mod fetch;
 mod nodes;
 mod pointers;
 mod read;
+pub mod repair;
 mod segment;
 mod segmenter;
 mod settings;
