@@ -52,7 +52,7 @@ impl Attempt {
         let pattern = documents.random(PATTERN_BYTES);
         let mut bytes = pattern.repeat(usize::try_from(length).unwrap().div_ceil(PATTERN_BYTES));
         for (place, piece) in (0_u64..).zip(bytes.chunks_exact_mut(PATTERN_BYTES)) {
-            piece[..8].copy_from_slice(&place.to_le_bytes());
+            piece.iter_mut().zip(place.to_le_bytes()).for_each(|(byte, stamp)| *byte = stamp);
         }
         bytes.truncate(usize::try_from(length).unwrap());
         bytes
@@ -183,8 +183,10 @@ fn listed(client: &Client) -> BTreeSet<String> {
     }
 }
 
+/// A name as a parameter of a query: every byte escaped.
 fn encoded(name: &str) -> String {
-    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap();
+    name.bytes().flat_map(|byte| ['%', digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The name that an attempt's path stands for.

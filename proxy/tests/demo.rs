@@ -8,11 +8,8 @@ use std::process::{Command, Output};
 fn demo(proxy: &str) -> (Output, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/demo");
     let output = Command::new(script).arg(proxy).output().expect("scripts/demo starts: it needs python3");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output, said)
 }
 
