@@ -82,17 +82,14 @@ fn eight_clients_of_two_proxies_have_one_winner_for_each_name() {
     let folder = tempfile::tempdir().unwrap();
     let proxies = two_on(folder.path());
     let clients: Vec<Client> = (0..CLIENTS).map(|client| proxies[client % 2].client()).collect();
-    let mut won = [0; 2];
     for round in 0..30 {
         let winner = winner_of(round, &race(&clients, round));
-        won[winner % 2] += 1;
         for proxy in &proxies {
             let got = proxy.client().get(&format!("/race/{round}"));
             assert_eq!(got.status, 200);
             assert!(got.body == contribution(round, winner), "round {round}: not the winner's bytes");
         }
     }
-    assert!(won.iter().all(|&won| won > 0), "a proxy never won: {won:?}");
     let [first, second] = proxies.each_ref().map(|proxy| proxy.client().get("/").text());
     assert_eq!(first, second, "the proxies list different documents");
     assert_eq!(first.matches("\"path\"").count(), 30);
