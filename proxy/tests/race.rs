@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Barrier, Mutex};
 use std::thread;
@@ -21,11 +22,11 @@ fn proxy_on(folder: &Path) -> ProxyProcess {
         .start()
 }
 
-/// Two proxies on the archive in `folder`, started in the same moment.
-fn two_on(folder: &Path) -> [ProxyProcess; 2] {
+/// Proxies on the archive in `folder`, started in the same moment.
+fn proxies_on<const COUNT: usize>(folder: &Path) -> [ProxyProcess; COUNT] {
     thread::scope(|scope| {
-        [scope.spawn(|| proxy_on(folder)), scope.spawn(|| proxy_on(folder))]
-            .map(|starting| starting.join().expect("the proxy serves"))
+        let starting: [_; COUNT] = std::array::from_fn(|_| scope.spawn(|| proxy_on(folder)));
+        starting.map(|starting| starting.join().expect("the proxy serves"))
     })
 }
 
@@ -80,7 +81,7 @@ fn winner_of(round: usize, answers: &[Response]) -> usize {
 #[test]
 fn eight_clients_of_two_proxies_have_one_winner_for_each_name() {
     let folder = tempfile::tempdir().unwrap();
-    let proxies = two_on(folder.path());
+    let proxies = proxies_on::<2>(folder.path());
     let clients: Vec<Client> = (0..CLIENTS).map(|client| proxies[client % 2].client()).collect();
     for round in 0..30 {
         let winner = winner_of(round, &race(&clients, round));
@@ -98,7 +99,7 @@ fn eight_clients_of_two_proxies_have_one_winner_for_each_name() {
 #[test]
 fn clients_that_try_again_all_end_with_the_winners_document() {
     let folder = tempfile::tempdir().unwrap();
-    let proxies = two_on(folder.path());
+    let proxies = proxies_on::<2>(folder.path());
     let seen = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for number in 0..CLIENTS {
@@ -122,9 +123,9 @@ fn clients_that_try_again_all_end_with_the_winners_document() {
 
 #[test]
 fn proxies_that_start_together_on_an_empty_folder_make_one_archive() {
-    for round in 0..6 {
+    for round in 0..10 {
         let folder = tempfile::tempdir().unwrap();
-        let mut proxies = two_on(folder.path());
+        let mut proxies = proxies_on::<4>(folder.path());
         let body = contribution(round, 0);
         for (number, proxy) in proxies.iter().enumerate() {
             let ready = proxy.client().get("/-/ready");
@@ -135,11 +136,14 @@ fn proxies_that_start_together_on_an_empty_folder_make_one_archive() {
                 assert!(reader.client().get(&path).body == body, "round {round}");
             }
         }
-        let [first, second] = proxies.each_mut().map(ProxyProcess::terminate);
-        assert_eq!((first.code, second.code), (Some(0), Some(0)), "round {round}");
-        assert_eq!(archive_of(&first.log), archive_of(&second.log), "round {round}");
-        for bad in ["ERROR", "not attached"] {
-            assert!(!first.log.contains(bad) && !second.log.contains(bad), "{}\n{}", first.log, second.log);
+        let ended = proxies.each_mut().map(ProxyProcess::terminate);
+        let archives: BTreeSet<String> = ended.iter().map(|exit| archive_of(&exit.log)).collect();
+        assert_eq!(archives.len(), 1, "round {round}: {archives:?}");
+        for exit in &ended {
+            assert_eq!(exit.code, Some(0), "round {round}: {}", exit.log);
+            for bad in ["ERROR", "not attached"] {
+                assert!(!exit.log.contains(bad), "round {round}: {}", exit.log);
+            }
         }
     }
 }
