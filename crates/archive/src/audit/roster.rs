@@ -84,7 +84,6 @@ impl Roster {
         self.standing(index) == Standing::Answers
     }
 
-    #[allow(dead_code, reason = "repair asks")]
     pub(crate) fn is_lost(&self, index: NodeIndex) -> bool {
         matches!(self.standing(index), Standing::Lost(_))
     }
@@ -102,7 +101,6 @@ impl Roster {
     }
 
     /// The nodes whose copies count as lost.
-    #[allow(dead_code, reason = "repair asks")]
     pub(crate) fn lost(&self) -> Vec<NodeIndex> {
         self.nodes.keys().copied().filter(|&index| self.is_lost(index)).collect()
     }

@@ -30,6 +30,16 @@ impl Word {
         BlockId::new(self.document.record.id, self.segment, parity)
     }
 
+    /// The same without its document.
+    pub(crate) fn codeword(&self) -> Codeword {
+        Codeword {
+            reference: self.reference(),
+            document: self.document.record.id,
+            name: self.document.record.name.clone(),
+            segment: self.record.clone(),
+        }
+    }
+
     /// The blocks that it points at.
     pub(crate) fn pointed(&self) -> impl Iterator<Item = BlockRef> + '_ {
         self.record.pointers.iter().filter_map(|pointer| match pointer {
