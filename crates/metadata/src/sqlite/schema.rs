@@ -97,7 +97,10 @@ pub(super) fn connect_writer(
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE, wait, cache_kib)?;
     // Looked at before anything is written: another program's database is not to be turned to WAL mode.
-    admit(&connection, path)?;
+    // In one transaction: what another process is making must be seen whole or not at all.
+    let look = connection.unchecked_transaction().during("looking at the database")?;
+    admit(&look, path)?;
+    drop(look);
     patiently(wait, || connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)))
         .during("turning on write-ahead logging")
         .and_then(|mode| wal_or_refuse(&mode, path))?;
