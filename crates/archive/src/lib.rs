@@ -14,6 +14,7 @@ mod fetch;
 mod nodes;
 mod pointers;
 mod read;
+mod recover;
 pub mod repair;
 mod segment;
 mod segmenter;

@@ -15,18 +15,19 @@ use crate::cache::Key;
 use crate::core::{Core, count};
 use crate::error::{Error, LostSymbol};
 use crate::fetch::Located;
+use crate::recover::Attempt;
 
 /// A symbol of a codeword that is yet to be had.
 #[derive(Debug, Clone)]
-struct Symbol {
-    position: usize,
-    source: Source,
+pub(crate) struct Symbol {
+    pub(crate) position: usize,
+    pub(crate) source: Source,
     /// Nodes whose copies proved wrong.
     avoid: Vec<NodeIndex>,
 }
 
 #[derive(Debug, Clone)]
-enum Source {
+pub(crate) enum Source {
     Anchor(LengthClass, u8),
     Stored(Located),
     /// A pointer whose codeword is not in the metadata store: a record that contradicts another.
@@ -42,7 +43,7 @@ struct Got {
     node: Option<NodeIndex>,
 }
 
-type Fetched = (Symbol, Result<(Bytes, Option<NodeIndex>), types::Error>);
+pub(crate) type Fetched = (Symbol, Result<(Bytes, Option<NodeIndex>), types::Error>);
 
 /// The state of one segment's reading.
 struct Gather<'a> {
@@ -54,6 +55,8 @@ struct Gather<'a> {
     queue: VecDeque<Symbol>,
     got: Vec<Got>,
     lost: Vec<LostSymbol>,
+    /// Those of the lost symbols that may yet be computed from other codewords.
+    beyond: Vec<Symbol>,
     hedged: bool,
 }
 
@@ -80,6 +83,7 @@ impl Core {
             queue,
             got: Vec::new(),
             lost: Vec::new(),
+            beyond: Vec::new(),
             hedged: false,
         };
         let bytes = gather.run().await?;
@@ -88,7 +92,7 @@ impl Core {
     }
 
     /// A codeword's symbols, the cheapest to get first.
-    async fn symbols(
+    pub(crate) async fn symbols(
         &self,
         document: &Document,
         segment: u32,
@@ -138,7 +142,7 @@ impl Core {
         }
     }
 
-    async fn fetch_symbol(&self, symbol: Symbol) -> Fetched {
+    pub(crate) async fn fetch_symbol(&self, symbol: Symbol) -> Fetched {
         let fetched = match &symbol.source {
             Source::Anchor(class, index) => {
                 let anchor = self.anchor(*class, *index).await;
@@ -165,7 +169,9 @@ impl Gather<'_> {
         let parameters = self.document.record.parameters;
         let length = usize::try_from(self.record.length).unwrap_or(usize::MAX);
         loop {
-            self.fill(parameters.k()).await?;
+            if !self.fill(parameters.k()).await? && !self.recover(parameters.k()).await {
+                return Err(self.too_few());
+            }
             let blocks = self.got.iter().map(|got| (got.symbol.position, got.block.clone())).collect();
             let decoded =
                 self.core.coder.decode(parameters, self.record.class, length, blocks, self.record.hash).await;
@@ -182,8 +188,9 @@ impl Gather<'_> {
         }
     }
 
-    /// Asks for symbols until there are `wanted`; asks the spare ones too when an answer is slow to come.
-    async fn fill(&mut self, wanted: usize) -> Result<(), Error> {
+    /// Asks for symbols until there are `wanted`; asks the spare ones too when an answer is slow to come. `false` if
+    /// there are fewer.
+    async fn fill(&mut self, wanted: usize) -> Result<bool, Error> {
         let core = self.core;
         let mut asked = FuturesUnordered::new();
         let mut waiting: Vec<(usize, Instant, Option<NodeIndex>)> = Vec::new();
@@ -205,11 +212,11 @@ impl Gather<'_> {
                 count(&core.counters.hedged_reads);
                 continue;
             };
-            let Some((symbol, fetched)) = answer else { return Err(self.too_few()) };
+            let Some((symbol, fetched)) = answer else { return Ok(false) };
             waiting.retain(|(position, ..)| *position != symbol.position);
             match fetched {
                 Ok((block, node)) => self.got.push(Got { symbol, block, node }),
-                Err(error) => self.lose(&symbol, error.kind(), &error),
+                Err(error) => self.lose(symbol, error.kind(), &error),
             }
         }
         // Who has not answered by now is slow: the next read asks others first.
@@ -218,7 +225,23 @@ impl Gather<'_> {
                 core.nodes.slow(node, since.elapsed());
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Computes lost symbols from other codewords until there are `wanted` in all; `false` if there are fewer.
+    async fn recover(&mut self, wanted: usize) -> bool {
+        let mut attempt = Attempt::new(self.core);
+        for symbol in std::mem::take(&mut self.beyond) {
+            if self.got.len() >= wanted {
+                break;
+            }
+            if let Source::Stored(block) = &symbol.source
+                && let Some(payload) = attempt.block(block).await
+            {
+                self.got.push(Got { symbol, block: payload, node: None });
+            }
+        }
+        self.got.len() >= wanted
     }
 
     /// After a mismatch: verifies every block that came from a node, and puts those symbols that have another copy
@@ -242,7 +265,7 @@ impl Gather<'_> {
                 self.queue.push_back(symbol);
             } else {
                 let reason = format!("{} served other bytes", self.core.node_name(node));
-                self.lose(&symbol, ErrorKind::Corrupt, &reason);
+                self.lose(symbol, ErrorKind::Corrupt, &reason);
             }
         }
         self.got = honest;
@@ -254,13 +277,14 @@ impl Gather<'_> {
         Err(types::Error::new(ErrorKind::Corrupt, &self.document.record.name, message).into())
     }
 
-    fn lose(&mut self, symbol: &Symbol, kind: ErrorKind, reason: &dyn std::fmt::Display) {
+    fn lose(&mut self, symbol: Symbol, kind: ErrorKind, reason: &dyn std::fmt::Display) {
         let block = match &symbol.source {
             Source::Stored(block) => block.id,
             // Neither has a block of its own to name.
             Source::Anchor(..) | Source::Unknown(_) => BlockId::new(self.document.record.id, self.segment, 0),
         };
         self.lost.push(LostSymbol { position: symbol.position, block, kind, reason: reason.to_string() });
+        self.beyond.push(symbol);
     }
 
     /// The error for fewer than `k` symbols: for good, or for now.

@@ -47,12 +47,27 @@ async fn any_two_nodes_may_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_third_node_that_lies_is_made_up_for_by_other_codewords() {
+    let cluster = filled(ClusterOptions::default(), 60).await;
+    for (first, second, liar) in [(0, 1, 2), (4, 9, 15), (7, 3, 11)] {
+        for node in [first, second] {
+            cluster.nodes[node].faults.set(Fault::Down, 1.0);
+        }
+        cluster.nodes[liar].faults.set(Fault::Corrupting, 1.0);
+        assert_all_read(&cluster, 60).await;
+        for node in [first, second, liar] {
+            cluster.nodes[node].faults.clear();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_losses_give_an_error_and_never_wrong_bytes() {
     let cluster = filled(ClusterOptions::default(), 30).await;
     let mut rng = StdRng::seed_from_u64(4);
     let (mut whole, mut unrecoverable) = (0, 0);
     for _ in 0..20 {
-        let gone: Vec<usize> = (0..5).map(|_| rng.random_range(0..16)).collect();
+        let gone: Vec<usize> = (0..9).map(|_| rng.random_range(0..16)).collect();
         for &node in &gone {
             cluster.nodes[node].faults.set(Fault::Down, 1.0);
         }

@@ -152,10 +152,12 @@ impl Log {
     /// Reads lines until the process closes its end; tells the address when it stands in one.
     fn collect(&self, stderr: ChildStderr, told: &Sender<SocketAddr>) {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if let Some(address) = listening(&line) {
+            let address = listening(&line);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            // Whoever is told finds the line in the log.
+            if let Some(address) = address {
                 let _ = told.send(address);
             }
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }
 
