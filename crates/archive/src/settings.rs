@@ -31,8 +31,11 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Memory for the blocks of segments being coded, read and written, over all requests, in bytes.
     pub in_flight_bytes: usize,
-    /// Segments of one upload or download that are worked on at once; at least 1.
-    pub pipeline: usize,
+    /// Segments of one upload that are coded and written at once; at least 1. More of them keep more disks busy: each
+    /// waits for `p` fsyncs.
+    pub write_ahead: usize,
+    /// Segments of one download that are read and decoded at once; at least 1.
+    pub read_ahead: usize,
     /// After this time without an answer, a read asks spare symbols.
     pub hedge_after: Duration,
     /// For how long an upload holds its name without a sign of life.
@@ -53,7 +56,8 @@ impl Default for Settings {
             document_bytes_max: 1 << 40,
             cache_bytes: 256 << 20,
             in_flight_bytes: 96 << 20,
-            pipeline: 3,
+            write_ahead: 6,
+            read_ahead: 3,
             hedge_after: Duration::from_millis(50),
             reservation_ttl: Duration::from_secs(30),
             coding_threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -66,7 +66,7 @@ impl Download {
         self.begin().await?;
         let Some((segment, mut task)) = self.in_flight.pop_front() else { return Ok(None) };
         let bytes = joined(&mut task.0).await?;
-        self.ahead = (self.ahead + 1).min(self.core.settings.pipeline.max(1));
+        self.ahead = (self.ahead + 1).min(self.core.settings.read_ahead.max(1));
         // The next segments are read while the client takes this one.
         self.begin().await?;
         Ok(Some(self.clip(segment, &bytes)))

@@ -266,7 +266,7 @@ impl Upload {
 
     /// Begins to code and write the next segment, when there is memory for it and not too many are under way.
     async fn start(&mut self, shape: SegmentShape, source: Bytes, end: Option<End>) -> Result<(), Error> {
-        while self.in_flight.len() >= self.core.settings.pipeline.max(1) {
+        while self.in_flight.len() >= self.core.settings.write_ahead.max(1) {
             self.wait().await?;
         }
         if self.lapsed.load(Ordering::Relaxed) {

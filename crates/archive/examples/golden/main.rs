@@ -94,7 +94,8 @@ fn settings((s, t, p): (usize, usize, usize)) -> Result<Settings, Failure> {
         parameters: CodeParameters::new(s, t, p)?,
         sizes: BlockSizes::new(LengthClass::new(6)?, LengthClass::new(8)?)?,
         // One segment after the other, so that random numbers are drawn in one order.
-        pipeline: 1,
+        write_ahead: 1,
+        read_ahead: 1,
         ..Settings::default()
     })
 }
