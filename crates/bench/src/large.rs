@@ -57,9 +57,9 @@ fn puts(place: &Place, body: &[u8]) -> Result<()> {
 }
 
 /// Writes what a 64 MiB document writes, as plain fsynced files, with as many threads as an upload has parities
-/// under way: three segments of three.
+/// under way: six segments of three.
 fn write_plain(place: &Place, body: &[u8], round: usize) -> Result<Duration> {
-    const THREADS: usize = 9;
+    const THREADS: usize = 18;
     let directory = place.directory.join(format!("plain-{round}"));
     std::fs::create_dir_all(&directory)?;
     let block = body.get(..1 << 20).context("a short body")?;
