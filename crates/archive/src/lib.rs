@@ -14,6 +14,7 @@ mod fetch;
 mod nodes;
 mod pointers;
 mod read;
+pub mod rebuild;
 mod recover;
 pub mod repair;
 mod segment;
