@@ -12,6 +12,7 @@ use runtime::ExitStatus;
 use runtime::backends::{self, Backends};
 use serde_json::{Value, json};
 use storage::BufferPool;
+use types::NodeName;
 
 use crate::arguments::Work;
 use crate::assemble;
@@ -213,7 +214,7 @@ fn tell_rebuilt(report: &RebuildReport, output: &Output) {
         "recomputed": report.recomputed,
         "bytes_read": report.bytes,
         "rounds": report.rounds,
-        "nodes": report.nodes.iter().map(|node| node.as_str()).collect::<Vec<_>>(),
+        "nodes": report.nodes.iter().map(NodeName::as_str).collect::<Vec<_>>(),
         "findings": found(&report.findings),
     });
     output.object(&rebuilt);

@@ -1,4 +1,5 @@
 //! Damage, and what the program makes of it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -254,5 +255,4 @@ fn killed_again_and_again_it_ends_as_if_undisturbed() {
     let report = site.repair(&["--json", "--audit", "deep"]).expect(0).report();
     let found = report["audit"]["found"].as_object().unwrap().clone();
     assert!(found.keys().all(|kind| kind == "surplus"), "{found:?}");
-    site.repair(&["--verify-metadata", "--without-missing-nodes"]);
 }

@@ -114,7 +114,7 @@ impl Metrics {
         );
     }
 
-    /// The page, in the text format of OpenMetrics.
+    /// The page, in the text format of `OpenMetrics`.
     pub(super) fn page(&self) -> String {
         let mut page = String::new();
         // Writing to a string cannot fail.

@@ -7,6 +7,7 @@ use anyhow::Result;
 use archive::audit::{AuditMode, AuditOptions, AuditReport, Cancel, Event, Limits, Progress, Scope};
 use archive::repair::{RepairOptions, RepairReport};
 use config::Configuration;
+use types::NodeName;
 
 use super::metrics::Metrics;
 use crate::arguments::Work;
@@ -136,7 +137,7 @@ impl Progress for Watcher<'_> {
             Event::Found(finding) => {
                 self.metrics.found(finding.kind);
                 tracing::warn!(
-                    kind = finding.kind.as_str(), block = %finding.id, node = finding.node.as_ref().map(|node| node.as_str()),
+                    kind = finding.kind.as_str(), block = %finding.id, node = finding.node.as_ref().map(NodeName::as_str),
                     detail = finding.detail, "damage found"
                 );
             }

@@ -1,5 +1,5 @@
 //! An archive of SQLite and folders in a folder of its own, filled in this process, and the program `repair` on it.
-#![allow(dead_code, missing_docs, reason = "each test uses a part")]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -134,7 +134,7 @@ impl Site {
         })
     }
 
-    pub fn close(&self, archive: Archive) {
+    pub fn close(&self, archive: &Archive) {
         self.runtime.block_on(archive.close());
     }
 
@@ -149,7 +149,7 @@ impl Site {
             self.runtime.block_on(cluster::put(&archive, &name, &bytes)).unwrap();
             self.documents.insert(name, bytes);
         }
-        self.close(archive);
+        self.close(&archive);
     }
 
     /// Names of documents that cannot be read; one that reads as something else fails the test.
@@ -164,7 +164,7 @@ impl Site {
                 Err(_) => Some(name.clone()),
             };
         let unreadable = self.documents.iter().filter_map(read).collect();
-        self.close(archive);
+        self.close(&archive);
         unreadable
     }
 
