@@ -100,11 +100,6 @@ impl Roster {
         self.nodes.values().filter(|node| node.standing == Standing::Answers).map(|node| node.index)
     }
 
-    /// The nodes whose copies count as lost.
-    pub(crate) fn lost(&self) -> Vec<NodeIndex> {
-        self.nodes.keys().copied().filter(|&index| self.is_lost(index)).collect()
-    }
-
     pub(crate) fn name(&self, index: NodeIndex) -> Option<NodeName> {
         self.nodes.get(&index).map(|node| node.name.clone())
     }

@@ -16,6 +16,8 @@ pub(crate) struct Diagnosis {
     pub(crate) bad: Vec<NodeIndex>,
     /// Nodes that are lost.
     pub(crate) gone: Vec<NodeIndex>,
+    /// Nodes with a good copy that should be elsewhere; among the good ones too.
+    pub(crate) misplaced: Vec<NodeIndex>,
     /// How many copies there should be.
     pub(crate) wanted: usize,
     /// When the first damage was seen.
@@ -29,7 +31,7 @@ pub(crate) struct Diagnosis {
 pub(crate) enum Need {
     /// Nothing.
     None,
-    /// There is a copy, and there should be more.
+    /// There is a copy, and there should be more, or one elsewhere.
     Copies,
     /// The last copy is lost.
     Rebuild,
@@ -50,6 +52,7 @@ pub(crate) fn diagnose(
         silent: Vec::new(),
         bad: Vec::new(),
         gone: Vec::new(),
+        misplaced: Vec::new(),
         wanted: nodes.len().max(1),
         seen: entries.iter().map(|entry| entry.seen).min(),
         stale: Vec::new(),
@@ -63,7 +66,7 @@ pub(crate) fn diagnose(
                 }
                 diagnosis.wanted = diagnosis.wanted.max(factor);
             }
-            (DamageKind::Misplaced, Some(node)) if nodes.contains(&node) => {}
+            (DamageKind::Misplaced, Some(node)) if nodes.contains(&node) => diagnosis.misplaced.push(node),
             (
                 DamageKind::Missing | DamageKind::Corrupt | DamageKind::Truncated | DamageKind::Foreign,
                 Some(node),
@@ -82,6 +85,8 @@ pub(crate) fn diagnose(
         };
         list.push(node);
     }
+    let good = &diagnosis.good;
+    diagnosis.misplaced.retain(|node| good.contains(node));
     diagnosis
 }
 
@@ -90,17 +95,17 @@ impl Diagnosis {
         if self.good.is_empty() {
             return if self.silent.is_empty() { Need::Rebuild } else { Need::Wait };
         }
-        if self.good.len() + self.silent.len() < self.wanted { Need::Copies } else { Need::None }
+        if self.lacking() > 0 { Need::Copies } else { Need::None }
     }
 
     /// The nodes whose copies stay.
     pub(crate) fn kept(&self) -> impl Iterator<Item = NodeIndex> + '_ {
-        self.good.iter().chain(&self.silent).copied()
+        self.good.iter().chain(&self.silent).copied().filter(|node| !self.misplaced.contains(node))
     }
 
     /// How many copies are to be made.
     pub(crate) fn lacking(&self) -> usize {
-        self.wanted.saturating_sub(self.good.len() + self.silent.len())
+        self.wanted.saturating_sub(self.kept().count())
     }
 }
 
@@ -147,6 +152,10 @@ mod tests {
         assert_eq!(need(&[1, 2, 8], &[missing(1)]), (Need::Copies, 1, 0));
         assert_eq!(need(&[1], &[entry(DamageKind::NeverWritten, None)]), (Need::Copies, 2, 0));
         assert_eq!(need(&[1, 2, 3], &[entry(DamageKind::TooFewCopies, None)]), (Need::None, 0, 1));
+        let misplaced = |node| entry(DamageKind::Misplaced, Some(node));
+        assert_eq!(need(&[1, 2], &[misplaced(2)]), (Need::Copies, 1, 0));
+        assert_eq!(need(&[1, 2], &[misplaced(3)]), (Need::None, 0, 1));
+        assert_eq!(need(&[1], &[misplaced(1), missing(1)]), (Need::Rebuild, 1, 0));
         assert_eq!(need(&[], &[entry(DamageKind::Missing, None)]), (Need::Rebuild, 1, 0));
     }
 }

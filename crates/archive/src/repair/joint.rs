@@ -245,7 +245,7 @@ impl Run<'_> {
             outcomes.extend(found);
             if let Some(word) = component.words.first().and_then(|&word| job.web.word(word))
                 && !wanted.is_empty()
-                && self.turn(word.reference, true).await
+                && self.turn(&[word.reference], true).await
             {
                 self.recover(job, system, &wanted, word.class).await;
                 self.turns().release().await;

@@ -1,13 +1,13 @@
 //! What cannot be had, with the evidence; and what a repair would do, before it does.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use types::{BlockRef, CodewordRef};
+use types::BlockRef;
 
 use super::joint::Outcomes;
 use super::load::Job;
-use super::plan::margin;
+use super::plan::{Missing, WebWord, margin};
 use super::run::{Run, method, totals};
 use super::{Loss, Method, MissingSymbol, PlannedBlock, RepairOptions, RepairPlan};
 use crate::Archive;
@@ -90,19 +90,24 @@ impl Core {
         Ok(PlannedBlock { id, block, name: document.record.name, method, margin, round })
     }
 
-    /// The segments that cannot be had, with what is missing and what was tried.
+    /// The segments that cannot be had, with what is missing and what was tried: those of which more symbols stay
+    /// missing than may be, whether their own blocks are among them or not.
     async fn losses(&self, job: &Job, outcomes: &Outcomes) -> Result<Vec<Loss>, Error> {
-        let mut stuck: BTreeMap<CodewordRef, Vec<BlockRef>> = BTreeMap::new();
-        for missing in job.peeling.stuck.iter().filter_map(|&number| job.web.get(number)) {
+        let stays = |number: &u32| {
+            let missing = job.web.get(*number)?;
             let recovered = outcomes.get(&missing.block).is_some_and(|outcome| outcome.method.is_some());
-            if missing.wanted && !recovered {
-                stuck.entry(missing.block.codeword).or_default().push(missing.block);
+            (!recovered).then_some(*number)
+        };
+        let stuck: HashSet<u32> = job.peeling.stuck.iter().filter_map(stays).collect();
+        let mut losses = Vec::new();
+        for word in &job.web.words {
+            let stuck = word.missing.iter().filter(|(_, number)| stuck.contains(number));
+            let stuck: Vec<Missing> = stuck.filter_map(|(_, number)| job.web.get(*number).copied()).collect();
+            if stuck.len() > word.parameters.e() && stuck.iter().any(|missing| missing.wanted) {
+                losses.push(self.loss(job, outcomes, word, &stuck).await?);
             }
         }
-        let mut losses = Vec::with_capacity(stuck.len());
-        for (codeword, blocks) in stuck {
-            losses.extend(self.loss(job, outcomes, codeword, &blocks).await?);
-        }
+        losses.sort_by_key(|loss| loss.codeword);
         Ok(losses)
     }
 
@@ -110,12 +115,10 @@ impl Core {
         &self,
         job: &Job,
         outcomes: &Outcomes,
-        codeword: CodewordRef,
-        blocks: &[BlockRef],
-    ) -> Result<Option<Loss>, Error> {
-        let Some(word) = job.web.word_number(&codeword).and_then(|word| job.web.word(word)) else {
-            return Ok(None);
-        };
+        word: &WebWord,
+        stuck: &[Missing],
+    ) -> Result<Loss, Error> {
+        let codeword = word.reference;
         let document = self.document_at(codeword.document).await?;
         let symbol = |&(position, number): &(u8, u32)| {
             let missing = job.web.get(number)?;
@@ -129,21 +132,20 @@ impl Core {
         let missing: Vec<MissingSymbol> = word.missing.iter().filter_map(symbol).collect();
         let since = missing.iter().map(|symbol| symbol.since).min().unwrap_or_else(|| self.clock.now());
         let mut around = 0;
-        for &block in blocks {
-            around += self.all_pointing_at(block).await?.len();
+        for missing in stuck {
+            around += self.all_pointing_at(missing.block).await?.len();
         }
         let (symbols, e) = (word.parameters.symbols(), word.parameters.e());
-        let joint: Vec<_> = blocks.iter().filter_map(|block| outcomes.get(block)).collect();
+        let joint: Vec<_> = stuck.iter().filter_map(|missing| outcomes.get(&missing.block)).collect();
         let note = joint.first().map_or("not tried: the run was stopped", |outcome| outcome.note.as_str());
         let tried = vec![
             "replica: no node has a copy left".to_owned(),
             format!("direct: {} of {symbols} symbols missing, {e} may be", missing.len()),
-            format!("recursive: {around} codewords point at its blocks, each with more missing than may be"),
+            format!("recursive: {around} codewords point at its symbols, each with more missing than may be"),
             format!("joint: {note}"),
         ];
-        // A segment is back as soon as one of its blocks is: what the equations leave open must be open in all.
-        let for_good = joint.len() == blocks.len() && joint.iter().all(|outcome| outcome.for_good);
-        Ok(Some(Loss {
+        let for_good = joint.iter().filter(|outcome| outcome.for_good).count() > e;
+        Ok(Loss {
             name: document.record.name,
             document: document.record.id,
             segment: codeword.segment,
@@ -152,6 +154,6 @@ impl Core {
             since,
             tried,
             for_good,
-        }))
+        })
     }
 }

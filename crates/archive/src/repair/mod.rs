@@ -12,6 +12,7 @@ mod lost;
 mod plan;
 mod report;
 mod run;
+mod target;
 mod turns;
 mod write;
 

@@ -302,7 +302,6 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(3);
         for _ in 0..300 {
             let documents = rng.random_range(1..40_u64);
-            let lost = |_: &(u64, u8)| true;
             let mut words: Vec<Vec<(u64, u8)>> = Vec::new();
             let gone: Vec<[bool; 3]> =
                 (0..documents).map(|_| std::array::from_fn(|_| rng.random_bool(0.5))).collect();
@@ -313,14 +312,16 @@ mod tests {
                 }
                 symbols.sort_unstable();
                 symbols.dedup();
-                symbols.retain(|symbol| lost(symbol) && gone[symbol.0 as usize][usize::from(symbol.1)]);
+                symbols.retain(|symbol| gone[usize::try_from(symbol.0).unwrap()][usize::from(symbol.1)]);
                 words.push(symbols);
             }
             let web = web(&words.iter().map(Vec::as_slice).collect::<Vec<_>>());
             let mut left: Vec<Vec<(u64, u8)>> = words.clone();
             while let Some(decodes) = left.iter().position(|word| !word.is_empty() && word.len() <= 2) {
                 let back = left[decodes].clone();
-                left.iter_mut().for_each(|word| word.retain(|symbol| !back.contains(symbol)));
+                for word in &mut left {
+                    word.retain(|symbol| !back.contains(symbol));
+                }
             }
             let mut expected: Vec<BlockRef> =
                 left.iter().flatten().map(|&(document, parity)| missing(document, parity).block).collect();

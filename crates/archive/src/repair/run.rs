@@ -3,13 +3,13 @@
 //! Nothing is kept of a run but what it did: everything that counts is in the records and in the damage ledger, block
 //! by block, so a run that is killed is gone on with by the next one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
-use types::{BlockRef, CodewordRef};
+use types::{BlockRef, CodewordRef, NodeIndex};
 
 use super::decode::Wanted;
 use super::diagnose::{Diagnosis, Need};
@@ -18,7 +18,7 @@ use super::load::{Job, Short, diagnose_in};
 use super::plan::{Step, Web};
 use super::turns::Turns;
 use super::write::Restored;
-use super::{Failure, Loss, Method, PlanTotals, RepairOptions, RepairReport, Repaired};
+use super::{Failure, Method, PlanTotals, RepairOptions, RepairReport, Repaired};
 use crate::Archive;
 use crate::audit::control::Control;
 use crate::audit::roster::Roster;
@@ -45,6 +45,7 @@ pub(super) struct Run<'a> {
     bytes_read: AtomicU64,
     bytes_written: AtomicU64,
     tally: Mutex<Tally>,
+    chosen: Mutex<Chosen>,
 }
 
 #[derive(Default)]
@@ -57,6 +58,9 @@ struct Tally {
     done: HashSet<BlockRef>,
     failures: BTreeMap<BlockRef, Failure>,
 }
+
+/// Where this run put, or is about to put, blocks that were missing.
+type Chosen = HashMap<BlockRef, NodeIndex>;
 
 /// A block that a codeword is to give back.
 struct Target {
@@ -94,13 +98,15 @@ impl Archive {
             bytes_read: AtomicU64::new(0),
             bytes_written: AtomicU64::new(0),
             tally: Mutex::default(),
+            chosen: Mutex::default(),
         };
-        let (job, lost) = run.plan_and_do(&resolved).await?;
+        let (job, outcomes) = run.plan_and_do(&resolved).await?;
+        let lost = run.lost(&job, &outcomes).await?;
         let mut report = run.report();
-        let gone: HashSet<CodewordRef> =
-            lost.iter().filter(|loss| loss.for_good).map(|loss| loss.codeword).collect();
-        let missing = job.web.blocks.iter().filter(|missing| missing.wanted);
-        let later = missing.filter(|missing| !gone.contains(&missing.block.codeword)).count();
+        let later = job.web.blocks.iter().filter(|missing| missing.wanted);
+        let later =
+            later.filter(|missing| outcomes.get(&missing.block).is_none_or(|outcome| !outcome.for_good));
+        let later = later.count();
         report.left = (later + job.short.len()) as u64;
         report.lost = lost;
         report.elapsed = begin.elapsed();
@@ -109,8 +115,9 @@ impl Archive {
 }
 
 impl Run<'_> {
-    /// Plans and does what is planned until nothing more comes back; returns what is left, and what of it is lost.
-    async fn plan_and_do(&self, scope: &Resolved) -> Result<(Job, Vec<Loss>), Error> {
+    /// Plans and does what is planned until nothing more comes back; returns what is left, and what solving
+    /// it jointly came to.
+    async fn plan_and_do(&self, scope: &Resolved) -> Result<(Job, Outcomes), Error> {
         let mut outcomes = Outcomes::default();
         let mut before = None;
         for plan in 0.. {
@@ -118,8 +125,7 @@ impl Run<'_> {
             let done = self.done();
             let over = plan == PLANS_MAX || before == Some(done) || self.control.stop().is_some();
             if over || job.is_empty() {
-                let lost = self.lost(&job, &outcomes).await?;
-                return Ok((job, lost));
+                return Ok((job, outcomes));
             }
             before = Some(done);
             if !job.stale.is_empty() {
@@ -130,7 +136,7 @@ impl Run<'_> {
             self.copy(&job.short).await;
             outcomes = self.joint(&job).await?;
         }
-        Ok((Job::default(), Vec::new()))
+        Ok((Job::default(), outcomes))
     }
 
     /// Does the steps of a plan, round by round.
@@ -174,18 +180,18 @@ impl Run<'_> {
         &self.turns
     }
 
-    /// Takes the turn for a codeword; waits for it if it is to. `false` if others have it, or the run is to stop.
-    pub(super) async fn turn(&self, codeword: CodewordRef, wait: bool) -> bool {
+    /// Takes the turn for codewords; waits for it if it is to. `false` if others have it, or the run is to stop.
+    pub(super) async fn turn(&self, codewords: &[CodewordRef], wait: bool) -> bool {
         loop {
-            if self.control.stop().is_some() {
-                return false;
+            let mut all = true;
+            for &codeword in codewords {
+                all = all && self.control.stop().is_none() && self.turns.take(codeword).await;
             }
-            if self.turns.take(codeword).await {
-                return true;
+            if all || !wait || self.control.stop().is_some() {
+                return all;
             }
-            if !wait {
-                return false;
-            }
+            // Two that wait for each other with something in hand would wait for ever.
+            self.turns.release().await;
             self.control.pause(WAIT).await;
         }
     }
@@ -193,7 +199,10 @@ impl Run<'_> {
     /// Does one step; returns `false` if others are at it.
     async fn step(&self, web: &Web, step: &Step, wait: bool) -> bool {
         let Some(word) = web.word(step.word) else { return true };
-        if !self.turn(word.reference, wait).await {
+        // The codeword that is read, and those that get something back: their symbols must not be placed by two.
+        let mut codewords = vec![word.reference];
+        codewords.extend(step.targets.iter().filter_map(|&number| Some(web.get(number)?.block.codeword)));
+        if !self.turn(&codewords, wait).await {
             return self.control.stop().is_some();
         }
         if let Err(reason) = self.rebuild(web, step).await {
@@ -273,7 +282,7 @@ impl Run<'_> {
     }
 
     async fn copy_block(&self, short: &Short, wait: bool) -> bool {
-        if !self.turn(short.block.codeword, wait).await {
+        if !self.turn(&[short.block.codeword], wait).await {
             return self.control.stop().is_some();
         }
         if let Err((id, reason)) = self.copy_of(short).await {
@@ -355,6 +364,15 @@ pub(super) fn method(step: &Step, word: CodewordRef, block: BlockRef) -> Method 
 impl Run<'_> {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn chosen(&self) -> MutexGuard<'_, Chosen> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on a block counts as being on this node.
+    pub(super) fn choose(&self, block: BlockRef, node: NodeIndex) {
+        self.chosen().insert(block, node);
     }
 
     fn done(&self) -> usize {

@@ -1,9 +1,8 @@
 //! Writing a copy where it belongs: read back, recorded, and only then counted.
 
 use bytes::Bytes;
-use code::{Occupancy, place};
+use code::header::HEADER_BYTES_MAX;
 use metadata::{Codeword, Damage, DamageKind};
-use rand::{SeedableRng, rngs::StdRng};
 use storage::Block;
 use types::{BlockRef, ErrorKind, NodeIndex};
 
@@ -39,9 +38,10 @@ impl Run<'_> {
         let mut written: Vec<NodeIndex> = Vec::new();
         let mut failed: Vec<NodeIndex> = Vec::new();
         let mut reason = "no node is left for it".to_owned();
+        let crowd = self.crowd(restored).await;
         for _ in 0..ROUNDS_MAX {
             let lacking = restored.copies.saturating_sub(written.len());
-            let targets = self.targets(restored, &written, &failed, lacking);
+            let targets = self.targets(restored, &crowd, &written, &failed);
             if lacking == 0 || targets.is_empty() {
                 break;
             }
@@ -74,53 +74,6 @@ impl Run<'_> {
         Ok(Block { header: header.into(), payload: restored.payload.clone() })
     }
 
-    /// Where to write next: first over what is wrong on nodes that answer, which keeps the codeword spread as it was,
-    /// then where the placement rules want it.
-    fn targets(
-        &self,
-        restored: &Restored<'_>,
-        written: &[NodeIndex],
-        failed: &[NodeIndex],
-        lacking: usize,
-    ) -> Vec<NodeIndex> {
-        let mut avoid = self.roster.lost();
-        avoid.extend_from_slice(failed);
-        let topology = self.core.nodes.topology(&avoid);
-        let usable = |node: &NodeIndex| {
-            topology.node(*node).is_some_and(|node| node.usable) && self.roster.answers(*node)
-        };
-        let in_place = restored.diagnosis.bad.iter().copied();
-        let in_place =
-            in_place.filter(|node| usable(node) && !written.contains(node) && !failed.contains(node));
-        let mut targets: Vec<NodeIndex> = in_place.take(lacking).collect();
-        let standing =
-            restored.diagnosis.kept().chain(written.iter().copied()).chain(targets.iter().copied());
-        let mut placed = vec![standing.collect::<Vec<_>>()];
-        let (before, missing) = (placed.iter().map(Vec::len).sum::<usize>(), lacking - targets.len());
-        let others = self.others(restored);
-        let mut occupancy = Occupancy::new(&topology, others.len() + 1);
-        for node in others {
-            occupancy.add(node);
-        }
-        // Drawn from the block's name: a repair that was killed writes to the same nodes when it runs again.
-        let mut rng = StdRng::seed_from_u64(seed(restored.word, restored.parity));
-        place::place(&mut placed, before + missing, &mut occupancy, &mut rng);
-        targets.extend(placed.into_iter().flatten().skip(before).filter(usable));
-        targets
-    }
-
-    /// The nodes that the codeword's other symbols count on.
-    fn others(&self, restored: &Restored<'_>) -> Vec<NodeIndex> {
-        let first = |nodes: &[NodeIndex]| nodes.iter().copied().find(|&node| !self.roster.is_lost(node));
-        let parities = (0..=u8::MAX).zip(&restored.word.record.parities);
-        let own = parities.filter(|(parity, _)| *parity != restored.parity);
-        let own = own.filter_map(|(_, stored)| first(&stored.nodes));
-        let pointers = restored.word.pointed().zip(restored.pointed).filter_map(|(block, target)| {
-            first(&target.as_ref()?.segment.parities.get(usize::from(block.parity))?.nodes)
-        });
-        own.chain(pointers).collect()
-    }
-
     /// Writes a copy, reads it back, and compares.
     async fn write_copy(
         &self,
@@ -136,7 +89,11 @@ impl Run<'_> {
         self.core.nodes.observe(node, None, &written);
         written.map_err(|error| error.to_string())?;
         self.count_written(block.len());
-        let read = node.store.get(&id, block.len()).await.map_err(|error| error.to_string())?;
+        let read = node
+            .store
+            .get(&id, block.payload.len() + HEADER_BYTES_MAX)
+            .await
+            .map_err(|error| error.to_string())?;
         let same = read.split_at_checked(block.header.len());
         if same.is_some_and(|(header, payload)| *header == *block.header && *payload == *block.payload) {
             return Ok(());
@@ -207,10 +164,4 @@ impl Run<'_> {
             tracing::warn!(block = %block.id, %error, "damage not written down");
         }
     }
-}
-
-fn seed(word: &Word, parity: u8) -> u64 {
-    let id = word.document.record.id;
-    let random = id.as_bytes().last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    random.wrapping_add(u64::from(word.segment) << 8).wrapping_add(u64::from(parity))
 }
