@@ -28,7 +28,6 @@ pub(super) struct Metrics {
     registry: Mutex<Registry>,
     leads: Gauge,
     paused: Gauge,
-    alarm: Gauge,
     passes: Counters,
     pass_seconds: Seconds,
     pass_ended: Seconds,
@@ -58,11 +57,6 @@ impl Metrics {
     fn register_state(&self, registry: &mut Registry) {
         registry.register("leads", "1 if this daemon leads, else 0", self.leads.clone());
         registry.register("paused", "1 if an operator paused repair, else 0", self.paused.clone());
-        registry.register(
-            "alarm",
-            "1 if the shape of the losses looks deliberate, else 0",
-            self.alarm.clone(),
-        );
         registry.register("passes", "Passes by outcome: done, stopped, failed", self.passes.clone());
         registry.register_with_unit(
             "pass",
@@ -128,10 +122,6 @@ impl Metrics {
 
     pub(super) fn pauses(&self, paused: bool) {
         self.paused.set(i64::from(paused));
-    }
-
-    pub(super) fn alarm(&self, alarm: bool) {
-        self.alarm.set(i64::from(alarm));
     }
 
     pub(super) fn passed(&self, outcome: &str, took: Duration) {

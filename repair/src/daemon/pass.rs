@@ -64,26 +64,25 @@ impl Passes {
             return Ok(Done { audit: found, repair: Outcome::NotBegun });
         }
         let options = RepairOptions { limits, standing: self.standing, ..RepairOptions::default() };
+        if found.counts.findings > 0 {
+            self.tell_backlog(opened, metrics, &options).await?;
+        }
         let report = opened.archive.repair(&everything, &options, &watcher).await?;
         metrics.repaired(&report);
         tell(&report);
-        self.assess(opened, metrics, &options, &report).await?;
+        if report.left > 0 {
+            self.tell_backlog(opened, metrics, &options).await?;
+        } else {
+            metrics.backlog(&BTreeMap::new());
+        }
         Ok(Done { audit: found, repair: Outcome::Repaired(Box::new(report)) })
     }
 
-    /// What is left, by how endangered it is, and whether the losses look deliberate.
-    async fn assess(
-        &self,
-        opened: &Opened,
-        metrics: &Metrics,
-        options: &RepairOptions,
-        report: &RepairReport,
-    ) -> Result<()> {
+    /// What there is to repair, by how endangered it is.
+    async fn tell_backlog(&self, opened: &Opened, metrics: &Metrics, options: &RepairOptions) -> Result<()> {
         let mut backlog = BTreeMap::new();
-        if report.left > 0 {
-            for block in opened.archive.plan_repair(&Scope::Everything, options).await?.blocks {
-                *backlog.entry(block.margin).or_insert(0_u64) += 1;
-            }
+        for block in opened.archive.plan_repair(&Scope::Everything, options).await?.blocks {
+            *backlog.entry(block.margin).or_insert(0_u64) += 1;
         }
         metrics.backlog(&backlog);
         Ok(())
