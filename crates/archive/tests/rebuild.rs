@@ -291,6 +291,59 @@ async fn upload_that_others_point_at_has_the_name() {
     assert_same(&before, &lines(&metadata).await);
 }
 
+/// Makes a document that points at a block of `target`; its payload is another's.
+async fn forge_pointing_at(cluster: &Cluster, id: DocumentId, text: &str, target: BlockId) {
+    let from = document_id(cluster, "small/18").await;
+    forge(cluster, from, id, |header| {
+        header.name = name(text);
+        header.pointers[0] = code::HeaderPointer::Block(target);
+        true
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_of_two_uploads_are_kept_if_others_point_at_both() {
+    let cluster = filled(ClusterOptions::default()).await;
+    let first = document_id(&cluster, "papers/1 \u{e4}\"").await;
+    let second = later(first, 1);
+    forge(&cluster, first, second, |_| true).await;
+    forge_pointing_at(&cluster, later(first, 2), "pointer", BlockId::new(second, 0, 1)).await;
+    let (metadata, report) = rebuilt(&cluster).await;
+    let made_up = name(&format!("lost/{first}"));
+    let kept = Finding::LostDocument { document: first, name: made_up.clone() };
+    assert_eq!(report.findings.listed(), [kept]);
+    assert_eq!(report.documents, 34);
+    assert_eq!(
+        metadata.document_by_id(&second).await.unwrap().unwrap().record.name,
+        name("papers/1 \u{e4}\"")
+    );
+    let archive = open(nodes_of(&cluster), metadata, ClusterOptions::default().settings).await;
+    assert_eq!(get(&archive, made_up.as_str()).await.unwrap(), bytes(1, 900));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_a_document_waits_too() {
+    let cluster = filled(ClusterOptions::default()).await;
+    let from = document_id(&cluster, "papers/10 \u{e4}\"").await;
+    let mut early = [0; 16];
+    early[15] = 2;
+    let early = DocumentId::from_bytes(early);
+    forge(&cluster, from, early, |header| {
+        header.name = name("cut short");
+        header.ending.is_none()
+    })
+    .await;
+    forge_pointing_at(&cluster, later(from, 1), "pointer", BlockId::new(early, 9, 1)).await;
+    let (metadata, report) = rebuilt(&cluster).await;
+    let kept = Finding::LostDocument { document: early, name: name("cut short") };
+    assert!(report.findings.listed().contains(&kept), "{:?}", report.findings);
+    let document = metadata.document(&name("cut short")).await.unwrap().unwrap();
+    let archive = open(nodes_of(&cluster), metadata, ClusterOptions::default().settings).await;
+    let read = testkit::cluster::read(&archive, &document, 0..20_000).await.unwrap();
+    assert!(read == bytes(10, 150_000)[..20_000]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_wait_for_those_that_they_point_at() {
     let cluster = filled(ClusterOptions::default()).await;
@@ -344,11 +397,13 @@ async fn lost_document_leaves_those_that_point_at_it() {
     let cluster = filled(ClusterOptions::default()).await;
     let (gone, cut) =
         (document_id(&cluster, "papers/1 \u{e4}\"").await, document_id(&cluster, "papers/4 \u{e4}\"").await);
-    let last = cluster.metadata.document_by_id(&cut).await.unwrap().unwrap().record.layout.segments() - 1;
-    delete(&cluster, |block| block.document == gone || (block.document == cut && block.segment == last))
-        .await;
+    let end = cluster.metadata.document_by_id(&cut).await.unwrap().unwrap().record.layout.segments() - 1;
+    delete(&cluster, |block| block.document == gone || (block.document == cut && block.segment == end)).await;
     let (metadata, report) = rebuilt(&cluster).await;
     assert_eq!(report.documents, 32);
+    let left = metadata.document(&name("papers/4 \u{e4}\"")).await.unwrap().unwrap();
+    let left = metadata.segments(left.reference, 0, 1).await.unwrap().remove(0);
+    assert_ne!(left.hash, UNKNOWN_HASH, "what is left of a document is recorded as it is");
     let lost = metadata.document_by_id(&gone).await.unwrap().unwrap();
     assert_eq!(lost.record.name.as_str(), format!("lost/{gone}"));
     assert!(
@@ -368,7 +423,7 @@ async fn lost_document_leaves_those_that_point_at_it() {
                 assert!(read == bytes(number as u64, length), "document {number}");
             }
             Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound), "{error}")
+                assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound), "{error}");
             }
         }
     }

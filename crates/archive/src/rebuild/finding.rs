@@ -58,7 +58,8 @@ pub enum Finding {
         /// The segment.
         segment: u32,
     },
-    /// A document known only because others point at it: recorded, under a made-up name if none is known.
+    /// A document that is recorded only because others point at it, under a made-up name if its own is not known or
+    /// another has it.
     LostDocument {
         /// The document.
         document: DocumentId,
@@ -193,7 +194,7 @@ impl fmt::Display for Finding {
                 write!(f, "segment {segment} of {name:?} ({document}) is lost")
             }
             Self::LostDocument { document, name } => {
-                write!(f, "document {document} is lost, recorded as {name:?}: others point at it")
+                write!(f, "document {document} is recorded as {name:?} only because others point at it")
             }
             Self::UnknownHash { block } => write!(f, "block {block} is lost and cannot be computed now"),
             Self::Unrestorable { document, name, reason } => {

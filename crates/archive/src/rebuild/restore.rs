@@ -1,6 +1,6 @@
 //! Restoring one document after the other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ pub(super) struct Restorer<'a> {
     pub(super) pointed: Pointed,
     /// Documents that are recorded.
     pub(super) done: HashSet<DocumentId>,
-    /// Documents that wait for others.
-    pub(super) deferred: HashSet<DocumentId>,
+    /// Documents that wait for others, and what is to be done with them.
+    pub(super) deferred: HashMap<DocumentId, Mode>,
     pub(super) report: RebuildReport,
 }
 
@@ -71,7 +71,7 @@ impl Restorer<'_> {
         match mode {
             Mode::Look => Ok(()),
             Mode::Restore | Mode::Remnant if assembly.waits => {
-                self.deferred.insert(id);
+                self.deferred.insert(id, mode);
                 self.abandon(&assembly).await
             }
             Mode::Restore | Mode::Remnant => self.settle(assembly, mode).await,
@@ -200,7 +200,8 @@ impl Restorer<'_> {
         }
         let Some(reservation) = assembly.reservation.clone() else { return Ok(()) };
         let segments = std::mem::take(&mut assembly.pending);
-        let (facts, remnant) = (Facts { name: reservation.name.clone(), ..facts }, assembly.ending.is_none());
+        let (remnant, renamed) = (assembly.ending.is_none(), reservation.name != facts.name);
+        let facts = Facts { name: reservation.name.clone(), ..facts };
         let record: DocumentRecord = match assembly.record(facts) {
             Ok(record) => record,
             Err(reason) => {
@@ -215,7 +216,7 @@ impl Restorer<'_> {
                 self.report.documents += 1;
                 self.report.segments += u64::from(assembly.segments());
                 self.report.incomplete += u64::from(remnant || assembly.lost > 0);
-                if remnant {
+                if remnant || renamed {
                     let name = document.record.name;
                     assembly.findings.push(Finding::LostDocument { document: assembly.id, name });
                 }

@@ -57,7 +57,7 @@ pub async fn rebuild_metadata(
         targets: Targets::default(),
         pointed: Pointed::default(),
         done: recorded(metadata).await?,
-        deferred: HashSet::new(),
+        deferred: HashMap::new(),
         report,
     };
     restorer.report.already = restorer.done.len() as u64;
@@ -124,8 +124,7 @@ impl Rounds<'_> {
         self.round(&|id: &DocumentId| (!already.contains(id)).then(|| mode(id))).await?;
         self.rank_candidates();
         loop {
-            let waiting = self.restorer.deferred.drain().map(|id| (id, Mode::Restore));
-            let mut work: Work = waiting.collect();
+            let mut work: Work = std::mem::take(&mut self.restorer.deferred);
             let mut fresh = self.add_candidates(&mut work);
             fresh |= self.add_remnants(&mut work).await?;
             if work.is_empty() {
@@ -212,7 +211,7 @@ impl Rounds<'_> {
 
     /// Reports the documents that still wait.
     fn give_up(&mut self) {
-        let mut waiting: Vec<DocumentId> = self.restorer.deferred.drain().collect();
+        let mut waiting: Vec<DocumentId> = self.restorer.deferred.drain().map(|(id, _)| id).collect();
         waiting.sort_unstable();
         for document in waiting {
             let reason = "it points at documents that cannot be recorded".to_owned();
