@@ -224,23 +224,26 @@ fn two_repairs_and_uploads_at_once_do_no_harm_and_little_double_work() {
 #[test]
 fn killed_again_and_again_it_ends_as_if_undisturbed() {
     let kills = std::env::var("REPAIR_KILLS").map_or(5, |text| text.parse::<u64>().unwrap());
-    let site = Site::filled(1, 200);
+    let site = Site::filled(1, 160 + 8 * usize::try_from(kills).unwrap());
     let before = site.inventory();
     site.empty_node(7);
     let deleted = delete_every(&site, 11);
     let emptied = before.keys().filter(|path| common::is_of(path, 7)).count();
-    let mut repaired = 0;
     for kill in 0..kills {
-        // Slow enough to be killed in the middle, at another place each time.
-        let mut running = site.start(&["--json", "--bandwidth", "2MiB", "--concurrency", "2"]);
-        std::thread::sleep(Duration::from_millis(60 + 37 * (kill % 11)));
-        if running.is_running() {
-            running.kill9();
-            repaired += 1;
+        // So slow that the repair is not over before the last kill.
+        let mut running = site.start(&["--json", "--bandwidth", "400KiB", "--concurrency", "2"]);
+        if kill % 4 < 3 {
+            let out = || running.out();
+            common::eventually(|| out().contains("\"repaired\""), || format!("a block repaired:\n{}", out()));
         }
+        // At another place each time: of a start, an audit, a block.
+        std::thread::sleep(Duration::from_millis(37 * kill % 150));
+        assert!(running.is_running(), "over before kill {kill}");
+        running.kill9();
     }
-    assert!(repaired > 0, "no run lived long enough to be killed");
-    site.repair(&["--json"]).expect(0);
+    let rest = site.repair(&["--json"]).expect(0).objects_of("repaired").len();
+    let damaged = emptied + deleted.len();
+    assert!((1..damaged).contains(&rest), "{rest} of {damaged} blocks were left to the last run");
     let after = site.inventory();
     let bytes = |inventory: &std::collections::BTreeMap<PathBuf, Vec<u8>>| {
         let mut blocks: Vec<(String, Vec<u8>)> =
@@ -250,7 +253,7 @@ fn killed_again_and_again_it_ends_as_if_undisturbed() {
         blocks.dedup();
         blocks
     };
-    assert!(bytes(&after) == bytes(&before), "{emptied} on the emptied node, {} deleted", deleted.len());
+    assert!(bytes(&after) == bytes(&before), "{damaged} damaged");
     assert_eq!(site.unreadable(), [""; 0]);
     let report = site.repair(&["--json", "--audit", "deep"]).expect(0).report();
     let found = report["audit"]["found"].as_object().unwrap().clone();
