@@ -1,6 +1,7 @@
 //! The metadata made again from the blocks alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests are tests")]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use archive::rebuild::{
@@ -599,4 +600,44 @@ async fn directories_and_sqlite_are_rebuilt() {
     assert_same(&before, &lines(&metadata).await);
     let archive = open(nodes(), metadata, settings).await;
     assert_reads_back(&archive).await;
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kept_archives_of_version_1_are_rebuilt() {
+    for code in ["1-10-3", "2-3-4"] {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/archive-v1").join(code);
+        copy_folder(&kept, folder.path());
+        let pool = BufferPool::new(1 << 20);
+        let mut nodes = Vec::new();
+        for entry in std::fs::read_dir(folder.path().join("nodes")).unwrap().map(Result::unwrap) {
+            // What a checkout leaves out because it is empty.
+            std::fs::create_dir_all(entry.path().join("tmp")).unwrap();
+            let name = NodeName::new(entry.file_name().to_str().unwrap()).unwrap();
+            let store = Arc::new(DirectoryStore::new(name.clone(), entry.path(), pool.clone()));
+            nodes.push(NodeParts { name, zone: None, store });
+        }
+        let id = discover(&nodes).await.unwrap().archive;
+        let before = SqliteMetadata::open(&folder.path().join("metadata.sqlite"), create(id)).await.unwrap();
+        let before: Store = Arc::new(before);
+        let after: Store = Arc::new(MemoryMetadata::new(create(id)));
+        let options = ScanOptions { deep: true, ..ScanOptions::default() };
+        let report = rebuild_metadata(&nodes, Arc::clone(&after), &options, &|_| {}).await.unwrap();
+        assert!(report.findings.is_empty() && report.documents > 5, "{report:?}");
+        assert_same(&lines(&before).await, &lines(&after).await);
+        let verified = verify_metadata(&nodes, before, &options, &|_| {}).await.unwrap();
+        assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+    }
 }
