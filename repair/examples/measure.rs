@@ -1,7 +1,8 @@
 //! Measures repair and audit of the real program on folders: `scripts/bench-repair`.
 //!
 //! `measure --repair PROGRAM nodes GIB` empties one of 16 nodes at replication 1 and 3 and repairs it;
-//! `measure --repair PROGRAM audit COUNT...` audits archives of so many documents of 4 KiB.
+//! `measure --repair PROGRAM audit COUNT...` audits archives of so many documents of 4 KiB;
+//! `measure --repair PROGRAM loss COUNT PERCENT` deletes so many of the blocks of such an archive at random.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that fails ends")]
 
 use std::path::Path;
@@ -44,7 +45,10 @@ fn main() {
                 audit(Path::new(program), count.parse().unwrap());
             }
         }
-        _ => panic!("usage: measure --repair PROGRAM (nodes GIB | audit COUNT...)"),
+        ["--repair", program, "loss", count, percent] => {
+            loss(Path::new(program), count.parse().unwrap(), percent.parse().unwrap());
+        }
+        _ => panic!("usage: measure --repair PROGRAM (nodes GIB | audit COUNT... | loss COUNT PERCENT)"),
     }
 }
 
@@ -57,7 +61,8 @@ fn node(program: &Path, copies: usize, gib: f64) {
     let emptied = folder.path().join("data/nodes/storage-node-5");
     std::fs::remove_dir_all(&emptied).unwrap();
     std::fs::create_dir(&emptied).unwrap();
-    assert!(command(program, folder.path(), &["replace-node", "storage-node-5"]).status().unwrap().success());
+    let mut replace = command(program, folder.path(), &["replace-node", "storage-node-5"]);
+    assert!(replace.stdout(Stdio::null()).status().unwrap().success());
     let run = run(program, folder.path(), &["--json"]);
     let number = |key: &str| run.report.pointer(key).and_then(Value::as_f64).unwrap();
     let (restored, seconds) = (number("/repair/bytes_restored"), number("/repair/seconds"));
@@ -99,7 +104,7 @@ fn audit(program: &Path, count: usize) {
         );
     }
     let step = 50;
-    delete(folder.path(), step);
+    delete(folder.path(), |number, _| number.is_multiple_of(step));
     let run = run(program, folder.path(), &["--json"]);
     let seconds = run.report.pointer("/repair/seconds").and_then(Value::as_f64).unwrap();
     println!(
@@ -110,14 +115,41 @@ fn audit(program: &Path, count: usize) {
     );
 }
 
-/// Deletes every `step`th block.
-fn delete(folder: &Path, step: usize) {
+fn loss(program: &Path, count: usize, percent: usize) {
+    for selection in ["mixed", "uniform"] {
+        let folder = site(&json!({ "storage": { "nodes": 16 }, "entanglement": { "selection": selection } }));
+        fill(folder.path(), count, 4096);
+        // Names of blocks end in the random bits of their documents; their hash is as good as a die.
+        let die = |path: &Path| {
+            let hash = path.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            (hash >> 32) % 100 < percent as u64
+        };
+        delete(folder.path(), |_, path| die(path));
+        let run = run(program, folder.path(), &["--json"]);
+        let lost = run.report.pointer("/lost_documents").and_then(Value::as_u64).unwrap();
+        println!(
+            "{percent} % of the blocks of {count} documents deleted at random, selection {selection}: {} repaired, {} \
+             documents lost ({:.2} % back) in {:.2} s, peak RSS {} MiB",
+            run.report.pointer("/repair/blocks").unwrap(),
+            lost,
+            100.0 - 100.0 * lost as f64 / count as f64,
+            run.took.as_secs_f64(),
+            run.peak >> 20
+        );
+    }
+}
+
+/// Deletes blocks, by their number and path.
+fn delete(folder: &Path, which: impl Fn(usize, &Path) -> bool) {
     let mut number = 0_usize;
     for node in std::fs::read_dir(folder.join("data/nodes")).unwrap() {
         for part in std::fs::read_dir(node.unwrap().path().join("blocks")).unwrap() {
             for block in std::fs::read_dir(part.unwrap().path()).unwrap() {
-                if number.is_multiple_of(step) {
-                    std::fs::remove_file(block.unwrap().path()).unwrap();
+                let block = block.unwrap().path();
+                if which(number, &block) {
+                    std::fs::remove_file(block).unwrap();
                 }
                 number += 1;
             }
@@ -184,7 +216,8 @@ fn run(program: &Path, folder: &Path, arguments: &[&str]) -> Run {
         std::thread::sleep(Duration::from_millis(5));
     };
     let took = begin.elapsed();
-    assert!(status.success(), "{arguments:?}: {status}");
+    // 4: documents are lost for good.
+    assert!(matches!(status.code(), Some(0 | 4)), "{arguments:?}: {status}");
     let text = std::fs::read_to_string(output).unwrap();
     let report = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     Run { report, took, peak }
