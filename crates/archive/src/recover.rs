@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use metadata::{Codeword, Document};
-use types::{BlockRef, CodewordRef, Hash, Result};
+use types::{BlockRef, CodeParameters, CodewordRef, Hash, Result};
 
 use crate::cache::Key;
 use crate::core::Core;
@@ -51,7 +51,7 @@ impl<'a> Attempt<'a> {
                     return None;
                 }
                 self.codewords_left -= 1;
-                if let Some(payload) = self.from_codeword(block, &codeword, depth).await {
+                if let Some(payload) = self.decode_codeword(block, &codeword, depth).await {
                     self.core.cache.offer(Key::Block(block.id), &payload);
                     return Some(payload);
                 }
@@ -70,7 +70,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Decodes `codeword` far enough to have `block`.
-    async fn from_codeword(&mut self, block: &Located, codeword: &Codeword, depth: usize) -> Option<Bytes> {
+    async fn decode_codeword(&mut self, block: &Located, codeword: &Codeword, depth: usize) -> Option<Bytes> {
         let core = self.core;
         let document = self.document(codeword).await?;
         let symbols = core.symbols(&document, codeword.reference.segment, &codeword.segment).await.ok()?;
@@ -96,10 +96,21 @@ impl<'a> Attempt<'a> {
                 have.push((symbol.position, payload));
             }
         }
-        let code = core.coder.code(document.record.parameters).ok()?;
+        self.solve(block, document.record.parameters, have, wanted).await
+    }
+
+    /// Computes the symbol at `wanted`, which is `block`, from those there are, if they suffice.
+    async fn solve(
+        &self,
+        block: &Located,
+        parameters: CodeParameters,
+        have: Vec<(usize, Bytes)>,
+        wanted: usize,
+    ) -> Option<Bytes> {
+        let coder = &self.core.coder;
         let positions: Vec<usize> = have.iter().map(|(position, _)| *position).collect();
-        let recovery = code.recovery(&positions, &[wanted]).ok()?;
-        let (pool, class, hash) = (core.coder.pool().clone(), block.class, block.hash);
+        let recovery = coder.code(parameters).ok()?.recovery(&positions, &[wanted]).ok()?;
+        let (pool, class, hash) = (coder.pool().clone(), block.class, block.hash);
         let compute = move || {
             let of = |input: &usize| {
                 have.iter().find(|(position, _)| position == input).map(|(_, block)| &**block)
@@ -109,7 +120,7 @@ impl<'a> Attempt<'a> {
             recovery.apply(&inputs, &mut [&mut payload]).ok()?;
             (Hash::of(&payload) == hash).then(|| payload.freeze())
         };
-        core.coder.run(compute).await.ok().flatten()
+        coder.run(compute).await.ok().flatten()
     }
 
     /// The document of a codeword, for its code.
