@@ -109,13 +109,13 @@ pub(crate) fn planned(block: &PlannedBlock) -> Value {
 }
 
 pub(crate) fn planned_text(block: &PlannedBlock) -> String {
-    format!(
-        "{} of {}: {}, {} more losses until something is gone",
-        block.id,
-        block.name,
-        block.method.map_or("cannot be rebuilt", Method::as_str),
-        block.margin
-    )
+    let method = block.method.map_or("cannot be rebuilt", Method::as_str);
+    let danger = match block.margin {
+        ..0 => format!("a codeword lacks {} symbols too many to decode by itself", -block.margin),
+        0 => "the next loss is one too many".to_owned(),
+        margin => format!("{margin} more losses are borne"),
+    };
+    format!("round {}: {} of {}, {method}; {danger}", block.round, block.id, block.name)
 }
 
 pub(crate) fn totals(totals: &PlanTotals) -> Value {

@@ -19,6 +19,10 @@ impl Output {
         Self { json, failed: Mutex::new(None) }
     }
 
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Writes an object, if JSON was asked for.
     pub(crate) fn object(&self, object: &Value) {
         if self.json {

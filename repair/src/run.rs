@@ -54,7 +54,7 @@ async fn dispatch(
         Some(Command::ReplaceNode { name }) => replace::replace(configuration, name, output).await,
         // Answered before the configuration was read.
         Some(Command::Completions { .. }) => Ok(ExitStatus::Ok),
-        None if work.daemon => daemon::run(work, configuration).await,
+        None if work.daemon => daemon::run(work, configuration, output).await,
         None if work.rebuild_metadata => metadata_commands::rebuild(work, configuration, output).await,
         None if work.verify_metadata => metadata_commands::verify(work, configuration, output).await,
         None if work.export => metadata_commands::export(configuration).await,
@@ -226,7 +226,7 @@ impl Done {
         })
     }
 
-    fn tell(&self, output: &Output) {
+    pub(crate) fn tell(&self, output: &Output) {
         for loss in self.lost() {
             output.either(&describe::loss(loss), describe::loss_text(loss));
         }

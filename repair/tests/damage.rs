@@ -61,8 +61,10 @@ fn a_dry_run_tells_the_plan_and_changes_nothing() {
     assert_eq!(site.repair(&["--export"]).expect(0).stdout, export);
     let planned = ended.objects_of("planned");
     assert_eq!(texts(&planned, "id"), deleted.iter().map(|path| id(path)).collect());
-    let margins: Vec<i64> = planned.iter().map(|block| block["margin"].as_i64().unwrap()).collect();
-    assert!(margins.is_sorted(), "the most endangered first: {margins:?}");
+    let number = |block: &Value, key: &str| block[key].as_i64().unwrap();
+    let order: Vec<_> =
+        planned.iter().map(|block| (number(block, "round"), number(block, "margin"))).collect();
+    assert!(order.is_sorted(), "in each round the most endangered first: {order:?}");
     let plan = ended.objects_of("plan").pop().unwrap();
     assert_eq!(plan["blocks"], deleted.len());
     assert!(

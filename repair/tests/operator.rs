@@ -43,7 +43,7 @@ fn a_replaced_disk_is_taken_and_filled() {
 
 #[test]
 fn a_node_is_not_replaced_by_a_store_that_is_not_empty_or_not_its_own() {
-    let site = Site::filled(1, 10);
+    let site = Site::filled(1, 60);
     let refused = |node: &str, why: &str| {
         let ended = site.repair(&["replace-node", node]).expect(1);
         assert!(ended.stderr.contains(why), "{}", ended.stderr);

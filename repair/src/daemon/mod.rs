@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::arguments::Work;
 use crate::assemble::{self, Opened};
+use crate::output::Output;
 use crate::run::cancel_on_signal;
 use crate::status;
 use leader::{Leadership, STANDBY};
@@ -44,10 +45,10 @@ enum Why {
     Deposed,
 }
 
-struct Daemon {
+struct Daemon<'a> {
     opened: Opened,
     id: OwnerId,
-    passes: Passes,
+    passes: Passes<'a>,
     schedule: Schedule,
     metrics: Arc<Metrics>,
     /// Set by a signal.
@@ -55,7 +56,7 @@ struct Daemon {
 }
 
 /// Runs until a signal comes.
-pub(crate) async fn run(work: &Work, configuration: &Configuration) -> Result<ExitStatus> {
+pub(crate) async fn run(work: &Work, configuration: &Configuration, output: &Output) -> Result<ExitStatus> {
     let stop = Cancel::new();
     cancel_on_signal(&stop)?;
     let metrics = Arc::new(Metrics::new());
@@ -73,7 +74,7 @@ pub(crate) async fn run(work: &Work, configuration: &Configuration) -> Result<Ex
     let membership = opened.coordinator.join(status::DAEMONS, member).await?;
     let rng = StdRng::seed_from_u64(assemble::seed());
     let schedule = Schedule::new(work.interval, &configuration.repair, rng);
-    let passes = Passes::new(work, configuration, schedule.sample());
+    let passes = Passes::new(work, configuration, schedule.sample(), output);
     let mut daemon = Daemon { opened, id, passes, schedule, metrics, stop };
     tracing::info!(interval = ?daemon.schedule.interval(), "daemon started");
     let done = daemon.run().await;
@@ -85,7 +86,7 @@ pub(crate) async fn run(work: &Work, configuration: &Configuration) -> Result<Ex
     done.map(|()| ExitStatus::Ok)
 }
 
-impl Daemon {
+impl Daemon<'_> {
     async fn run(&mut self) -> Result<()> {
         while !self.stop.is_cancelled() {
             match Leadership::take(&*self.opened.coordinator, self.id).await {

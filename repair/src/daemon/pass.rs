@@ -12,22 +12,25 @@ use types::NodeName;
 use super::metrics::Metrics;
 use crate::arguments::Work;
 use crate::assemble::Opened;
+use crate::output::Output;
 use crate::run::{Done, Outcome, limits};
 use crate::{describe, standing, status};
 
 /// What every pass is bound by.
-pub(super) struct Passes {
+pub(super) struct Passes<'a> {
     limits: Limits,
     standing: archive::audit::StandingPolicy,
     sample: f64,
+    output: &'a Output,
 }
 
-impl Passes {
-    pub(super) fn new(work: &Work, configuration: &Configuration, sample: f64) -> Self {
+impl<'a> Passes<'a> {
+    pub(super) fn new(work: &Work, configuration: &Configuration, sample: f64, output: &'a Output) -> Self {
         Self {
             limits: limits(work, configuration, Cancel::new()),
             standing: standing::of_daemon(configuration),
             sample,
+            output,
         }
     }
 
@@ -38,6 +41,9 @@ impl Passes {
             Ok(done) => {
                 let outcome = if done.is_stopped() { "stopped" } else { "done" };
                 metrics.passed(outcome, begin.elapsed());
+                if self.output.is_json() {
+                    done.tell(self.output);
+                }
                 status::record(&*opened.metadata, &done.record()).await;
             }
             Err(error) => {
@@ -49,7 +55,7 @@ impl Passes {
 
     async fn run(&self, opened: &Opened, metrics: &Metrics, cancel: &Cancel) -> Result<Done> {
         let limits = Limits { cancel: cancel.clone(), ..self.limits.clone() };
-        let watcher = Watcher { metrics };
+        let watcher = Watcher { metrics, output: self.output };
         let audit = AuditOptions { limits: limits.clone(), standing: self.standing, copies_min: None };
         let everything = Scope::Everything;
         let mut found = opened.archive.audit(&everything, AuditMode::Quick, &audit, &watcher).await?;
@@ -127,6 +133,7 @@ fn tell(report: &RepairReport) {
 /// Counts while a pass goes on: it may take days.
 struct Watcher<'a> {
     metrics: &'a Metrics,
+    output: &'a Output,
 }
 
 impl Progress for Watcher<'_> {
@@ -134,6 +141,7 @@ impl Progress for Watcher<'_> {
         match event {
             Event::Audited(_) => {}
             Event::Found(finding) => {
+                self.output.object(&describe::finding(finding));
                 self.metrics.found(finding.kind);
                 tracing::warn!(
                     kind = finding.kind.as_str(), block = %finding.id, node = finding.node.as_ref().map(NodeName::as_str),
@@ -141,6 +149,7 @@ impl Progress for Watcher<'_> {
                 );
             }
             Event::Planned(totals) => {
+                self.output.object(&describe::totals(totals));
                 tracing::info!(
                     blocks = totals.blocks,
                     unplanned = totals.unplanned,
@@ -149,8 +158,12 @@ impl Progress for Watcher<'_> {
                     "repair planned"
                 );
             }
-            Event::Repaired(repaired) => self.metrics.block_repaired(repaired),
+            Event::Repaired(repaired) => {
+                self.output.object(&describe::repaired(repaired));
+                self.metrics.block_repaired(repaired);
+            }
             Event::Failed(failure) => {
+                self.output.object(&describe::failure(failure));
                 self.metrics.failed();
                 tracing::warn!(block = %failure.id, reason = failure.message, "block not repaired");
             }
