@@ -79,7 +79,7 @@ async fn replace(cluster: &Cluster, node: usize) {
 
 async fn erase(cluster: &Cluster, ids: &BTreeSet<BlockId>) {
     for node in &cluster.nodes {
-        for stat in node.store.list(None, usize::MAX).await.unwrap() {
+        for stat in node.store.list(None, usize::MAX).await.unwrap_or_default() {
             if ids.contains(&stat.id) {
                 node.store.delete(&stat.id).await.unwrap();
             }
@@ -471,4 +471,64 @@ async fn time_and_bandwidth_are_bounded() {
     assert!(report.left > 0 && report.elapsed < Duration::from_secs(3), "{:?}", report.elapsed);
     // Those under way when the time was up are finished at full speed.
     assert!(report.bytes_read + report.bytes_written < 3_000_000, "{}", report.bytes_read);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attack_on_a_document_raises_an_alarm_and_a_lost_node_does_not() {
+    let cluster = small(200).await;
+    cluster.nodes[7].store.wipe();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    audit(&cluster.archive, AuditMode::Quick).await;
+    let alarms = async || cluster.archive.loss_alarms(StandingPolicy::default()).await.unwrap();
+    assert_eq!(alarms().await, []);
+    repair(&cluster.archive).await;
+    // All parities of a document, and of the documents that point at it.
+    let target = cluster.archive.document(&DocumentName::new("d/100").unwrap()).await.unwrap();
+    let codeword = types::CodewordRef { document: target.reference, segment: 0 };
+    let mut words = vec![codeword];
+    for parity in 0..3 {
+        let block = types::BlockRef { codeword, parity };
+        words.extend(cluster.metadata.pointing_at(block, None, 1000).await.unwrap());
+    }
+    let words = cluster.metadata.codewords(&words).await.unwrap();
+    let ids = words.iter().flatten().flat_map(|word| (0..3).map(|parity| word.block_id(parity))).collect();
+    erase(&cluster, &ids).await;
+    audit(&cluster.archive, AuditMode::Quick).await;
+    assert!(!alarms().await.is_empty());
+    repair(&cluster.archive).await;
+    assert_eq!(alarms().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_whose_neighbourhood_was_erased_comes_back() {
+    let cluster = small(300).await;
+    for number in [1_u64, 50, 150, 250] {
+        let target =
+            cluster.archive.document(&DocumentName::new(&format!("d/{number}")).unwrap()).await.unwrap();
+        let codeword = types::CodewordRef { document: target.reference, segment: 0 };
+        let mut words = vec![codeword];
+        for depth in 0..2 {
+            let known = words.clone();
+            for &codeword in known.iter().take(if depth == 0 { usize::MAX } else { 4 }) {
+                for parity in 0..3 {
+                    let block = types::BlockRef { codeword, parity };
+                    words.extend(cluster.metadata.pointing_at(block, None, 1000).await.unwrap());
+                }
+            }
+            words.sort_unstable();
+            words.dedup();
+        }
+        let found = cluster.metadata.codewords(&words).await.unwrap();
+        let ids =
+            found.iter().flatten().flat_map(|word| (0..3).map(|parity| word.block_id(parity))).collect();
+        let left = reference(&cluster, 300, &ids).await;
+        erase(&cluster, &ids).await;
+        audit(&cluster.archive, AuditMode::Quick).await;
+        let report = repair(&cluster.archive).await;
+        assert_eq!(report.blocks.values().sum::<u64>() as usize, ids.len() - left.len());
+        if !left.is_empty() {
+            return;
+        }
+        assert!(cluster.get(&format!("d/{number}")).await.unwrap() == bytes(number, 900));
+    }
 }

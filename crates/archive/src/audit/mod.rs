@@ -4,6 +4,7 @@
 //! is reported, and nothing is reported before it was looked at twice: a block on its way from one node to another is
 //! no damage, and a document that was committed meanwhile is no leftover.
 
+pub mod alarm;
 mod chunk;
 mod compare;
 pub(crate) mod control;

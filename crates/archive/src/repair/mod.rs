@@ -4,6 +4,7 @@
 //! only when its hash is the recorded one, counts as repaired only when it was read back and recorded, and nothing is
 //! ever deleted here: what a run that was killed leaves behind is a copy that no record names, and scrub's business.
 
+mod alarm;
 mod decode;
 mod diagnose;
 mod joint;
