@@ -7,6 +7,7 @@
 //! Architecture invariant: standard output carries what was asked for and nothing else (with `--json`, one object per
 //! line); logs and the progress bar go to standard error. Nothing here touches a block.
 
+mod alarm;
 mod arguments;
 mod assemble;
 mod daemon;

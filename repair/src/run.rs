@@ -16,7 +16,7 @@ use crate::arguments::{Arguments, Command, Work};
 use crate::assemble::{self, Opened};
 use crate::output::Output;
 use crate::progress::Console;
-use crate::{daemon, describe, metadata_commands, replace, standing, status};
+use crate::{alarm, daemon, describe, metadata_commands, replace, standing, status};
 
 /// Planned blocks told to people one by one; `--json` tells all.
 const PLANNED_MAX: usize = 20;
@@ -117,6 +117,9 @@ impl Run<'_> {
         self.output.either(&describe::audit(&audit), describe::audit_text(&audit));
         if audit.stopped.is_some() {
             return Ok(Done { audit, repair: Outcome::NotBegun });
+        }
+        if audit.counts.findings > 0 {
+            alarm::ring(self.opened, standing, self.output).await?;
         }
         let options = RepairOptions { limits: self.limits_left(), standing, ..RepairOptions::default() };
         if self.work.dry_run {

@@ -261,3 +261,40 @@ fn killed_again_and_again_it_ends_as_if_undisturbed() {
     let found = report["audit"]["found"].as_object().unwrap().clone();
     assert!(found.keys().all(|kind| kind == "surplus"), "{found:?}");
 }
+
+/// The blocks of a document, and of all whose codewords point at it.
+fn around(site: &Site, name: &str) -> BTreeSet<String> {
+    let export = site.repair(&["--export"]).expect(0).stdout;
+    let lines: Vec<Value> = export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (mut blocks, mut id) = (BTreeSet::new(), String::new());
+    for line in &lines {
+        if let Some(document) = line["id"].as_str() {
+            id = document.replace('-', "");
+            continue;
+        }
+        let mut pointers = line["pointers"].as_array().unwrap().iter();
+        if line["of"] == name || pointers.any(|pointer| pointer["document"] == name) {
+            let segment = line["segment"].as_u64().unwrap();
+            blocks.extend((0..3).map(|parity| format!("{id}.{segment:08x}.{parity:02x}")));
+        }
+    }
+    blocks
+}
+
+#[test]
+fn losses_that_look_deliberate_raise_an_alarm_and_others_do_not() {
+    let site = Site::filled(1, 500);
+    let attacked = around(&site, "document/100");
+    let blocks = site.blocks();
+    // As many, anywhere.
+    for path in blocks.iter().step_by(blocks.len() / attacked.len()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert!(site.repair(&["--json"]).expect(0).objects_of("alarm").is_empty());
+    for path in site.blocks().iter().filter(|path| attacked.contains(&id(path))) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let ended = site.repair(&["--json"]);
+    assert!(!ended.objects_of("alarm").is_empty(), "{} blocks: {}", attacked.len(), ended.report());
+    assert!(ended.stderr.contains("losses look deliberate"), "{}", ended.stderr);
+}

@@ -28,6 +28,8 @@ pub(super) struct Metrics {
     registry: Mutex<Registry>,
     leads: Gauge,
     paused: Gauge,
+    alarm: Gauge,
+    alarms: Counter,
     passes: Counters,
     pass_seconds: Seconds,
     pass_ended: Seconds,
@@ -57,6 +59,12 @@ impl Metrics {
     fn register_state(&self, registry: &mut Registry) {
         registry.register("leads", "1 if this daemon leads, else 0", self.leads.clone());
         registry.register("paused", "1 if an operator paused repair, else 0", self.paused.clone());
+        registry.register(
+            "alarm",
+            "1 if the losses that the last pass found look deliberate, else 0",
+            self.alarm.clone(),
+        );
+        registry.register("alarms", "Losses that looked deliberate", self.alarms.clone());
         registry.register("passes", "Passes by outcome: done, stopped, failed", self.passes.clone());
         registry.register_with_unit(
             "pass",
@@ -122,6 +130,11 @@ impl Metrics {
 
     pub(super) fn pauses(&self, paused: bool) {
         self.paused.set(i64::from(paused));
+    }
+
+    pub(super) fn alarms(&self, count: usize) {
+        self.alarm.set(i64::from(count > 0));
+        self.alarms.inc_by(count as u64);
     }
 
     pub(super) fn passed(&self, outcome: &str, took: Duration) {

@@ -14,7 +14,7 @@ use crate::arguments::Work;
 use crate::assemble::Opened;
 use crate::output::Output;
 use crate::run::{Done, Outcome, limits};
-use crate::{describe, standing, status};
+use crate::{alarm, describe, standing, status};
 
 /// What every pass is bound by.
 pub(super) struct Passes<'a> {
@@ -71,7 +71,10 @@ impl<'a> Passes<'a> {
         }
         let options = RepairOptions { limits, standing: self.standing, ..RepairOptions::default() };
         if found.counts.findings > 0 {
+            metrics.alarms(alarm::ring(opened, self.standing, self.output).await?);
             self.tell_backlog(opened, metrics, &options).await?;
+        } else {
+            metrics.alarms(0);
         }
         let report = opened.archive.repair(&everything, &options, &watcher).await?;
         metrics.repaired(&report);
