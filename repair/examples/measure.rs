@@ -129,9 +129,12 @@ fn loss(program: &Path, count: usize, percent: usize) {
         delete(folder.path(), |_, path| die(path));
         let run = run(program, folder.path(), &["--json"]);
         let lost = run.report.pointer("/lost_documents").and_then(Value::as_u64).unwrap();
+        let names = run.report.pointer("/lost").and_then(Value::as_array).unwrap();
+        let oldest = names.iter().filter_map(|name| name.as_str()?.parse::<u64>().ok()).min();
+        let oldest = oldest.map_or_else(|| "none".to_owned(), |number| format!("number {number}"));
         println!(
             "{percent} % of the blocks of {count} documents deleted at random, selection {selection}: {} repaired, {} \
-             documents lost ({:.2} % back) in {:.2} s, peak RSS {} MiB",
+             documents lost ({:.2} % back; oldest: {oldest}) in {:.2} s, peak RSS {} MiB",
             run.report.pointer("/repair/blocks").unwrap(),
             lost,
             100.0 - 100.0 * lost as f64 / count as f64,
