@@ -532,3 +532,25 @@ async fn a_document_whose_neighbourhood_was_erased_comes_back() {
         assert!(cluster.get(&format!("d/{number}")).await.unwrap() == bytes(number, 900));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_the_wrong_place_is_moved() {
+    let cluster = small(60).await;
+    let document = cluster.archive.document(&DocumentName::new("d/50").unwrap()).await.unwrap();
+    let record = cluster.metadata.segments(document.reference, 0, 1).await.unwrap().remove(0);
+    let codeword = types::CodewordRef { document: document.reference, segment: 0 };
+    let (block, id) = (types::BlockRef { codeword, parity: 1 }, BlockId::new(document.record.id, 0, 1));
+    let (from, to) = (record.parities[1].nodes[0], record.parities[0].nodes[0]);
+    let node = |index: types::NodeIndex| &cluster.nodes[usize::from(index.0)].store;
+    let payload = node(from).get(&id, usize::MAX).await.unwrap();
+    let copy = storage::Block { header: bytes::Bytes::new(), payload };
+    node(to).put(&id, &copy).await.unwrap();
+    node(from).delete(&id).await.unwrap();
+    cluster.metadata.relocate(block, &[from], &[to]).await.unwrap();
+    let report = audit(&cluster.archive, AuditMode::Quick).await;
+    assert_eq!(report.found, BTreeMap::from([(FindingKind::Misplaced, 1)]));
+    let report = repair(&cluster.archive).await;
+    assert_eq!((report.blocks, report.left), (BTreeMap::from([(Method::Replica, 1)]), 0));
+    assert_sound(&cluster).await;
+    assert!(cluster.get("d/50").await.unwrap() == bytes(50, 900));
+}
