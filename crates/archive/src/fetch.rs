@@ -103,6 +103,12 @@ impl Core {
         join_all(verified).await
     }
 
+    /// Whether a block is cached, or a node with a copy answers as far as is known.
+    pub(crate) fn is_at_hand(&self, block: &Located) -> bool {
+        self.cache.get(&Key::Block(block.id)).is_some()
+            || block.nodes.iter().any(|&node| self.nodes.answers(node))
+    }
+
     /// The payload from the cache (then there is no node) or from the cheapest copy.
     async fn fetch_or_cached(&self, block: &Located) -> Result<(Bytes, Option<NodeIndex>)> {
         if let Some(payload) = self.cached(&Key::Block(block.id)) {

@@ -106,7 +106,15 @@ impl Nodes {
     }
 
     fn is_usable(&self, node: &Node) -> bool {
-        node.index.initialized() && node.paused_until.load(Ordering::Relaxed) <= self.clock.now().as_millis()
+        let left = node.paused_until.load(Ordering::Relaxed) - self.clock.now().as_millis();
+        // A pause that is longer than any can be is that of a clock which was set back.
+        node.index.initialized()
+            && (left <= 0 || left > i64::try_from(PAUSE_MAX.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Whether node `index` is attached and not set aside after failures.
+    pub(crate) fn answers(&self, index: NodeIndex) -> bool {
+        self.get(index).is_some_and(|node| self.is_usable(node))
     }
 
     /// What a read from node `index` is expected to cost, in microseconds; failing nodes come last.

@@ -65,7 +65,8 @@ impl Core {
         seen: &mut HashSet<Place>,
         rng: &mut StdRng,
     ) -> Result<Vec<Choice>, Error> {
-        let (t, symbols) = (self.settings.parameters.t(), self.settings.parameters.symbols());
+        let symbols = self.settings.parameters.symbols();
+        let t = self.pointers_apart(topology);
         let counts = self.metadata.class_counts(class).await?;
         let selector = Selector::new(self.settings.policy, self.settings.window);
         for draw in 0..DRAWS_MAX {
@@ -74,7 +75,7 @@ impl Core {
             let places = selector.draw(&counts, lacking, seen, rng);
             let exhausted = places.len() < lacking;
             self.look_up(class, &places, drawn).await?;
-            let mut occupancy = Occupancy::new(topology, symbols);
+            let mut occupancy = Occupancy::new(topology, symbols.min(t + self.settings.parameters.p()));
             let choices = select::choose(&drawn.candidates, t, true, &mut occupancy, rng);
             if choices.len() == t {
                 return Ok(choices);
@@ -83,7 +84,23 @@ impl Core {
                 break;
             }
         }
-        Ok(select::choose(&drawn.candidates, t, false, &mut Occupancy::new(topology, symbols), rng))
+        Ok(select::choose(
+            &drawn.candidates,
+            t,
+            false,
+            &mut Occupancy::new(topology, symbols.min(t + self.settings.parameters.p())),
+            rng,
+        ))
+    }
+
+    /// How many pointers may be blocks. With as many nodes as a codeword has symbols, each symbol has a node of its own,
+    /// whoever is away: two on one node would be lost together long after the others are back. Anchors need no node.
+    fn pointers_apart(&self, topology: &Topology) -> usize {
+        let (parameters, usable) = (self.settings.parameters, topology.usable().count());
+        if self.nodes.len() < parameters.symbols() {
+            return parameters.t();
+        }
+        parameters.t().min(usable.saturating_sub(parameters.p()))
     }
 
     async fn look_up(&self, class: LengthClass, places: &[Place], drawn: &mut Drawn) -> Result<(), Error> {

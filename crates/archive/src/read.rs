@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coder::CoderError;
@@ -16,6 +16,9 @@ use crate::core::{Core, count};
 use crate::error::{Error, LostSymbol};
 use crate::fetch::Located;
 use crate::recover::Attempt;
+
+/// How long a read looks for lost symbols in other codewords. It holds memory that others wait for.
+const RECOVERY_MAX: Duration = Duration::from_secs(10);
 
 /// A symbol of a codeword that is yet to be had.
 #[derive(Debug, Clone)]
@@ -193,13 +196,13 @@ impl Gather<'_> {
     async fn fill(&mut self, wanted: usize) -> Result<bool, Error> {
         let core = self.core;
         let mut asked = FuturesUnordered::new();
-        let mut waiting: Vec<(usize, Instant, Option<NodeIndex>)> = Vec::new();
+        let mut waiting: Vec<(Symbol, Instant, Option<NodeIndex>)> = Vec::new();
         let mut spare = 0;
         while self.got.len() < wanted {
             while self.got.len() + asked.len() < wanted + spare
                 && let Some(symbol) = self.queue.pop_front()
             {
-                waiting.push((symbol.position, Instant::now(), symbol.likely_node(core)));
+                waiting.push((symbol.clone(), Instant::now(), symbol.likely_node(core)));
                 asked.push(core.fetch_symbol(symbol));
             }
             let answer = if self.queue.is_empty() {
@@ -213,17 +216,19 @@ impl Gather<'_> {
                 continue;
             };
             let Some((symbol, fetched)) = answer else { return Ok(false) };
-            waiting.retain(|(position, ..)| *position != symbol.position);
+            waiting.retain(|(asked, ..)| asked.position != symbol.position);
             match fetched {
                 Ok((block, node)) => self.got.push(Got { symbol, block, node }),
                 Err(error) => self.lose(symbol, error.kind(), &error),
             }
         }
-        // Who has not answered by now is slow: the next read asks others first.
-        for (_, since, node) in waiting {
+        // Who has not answered by now is slow: the next read asks others first. It may be asked again, should one of
+        // those that answered prove a liar.
+        for (symbol, since, node) in waiting {
             if let Some(node) = node.filter(|_| self.hedged) {
                 core.nodes.slow(node, since.elapsed());
             }
+            self.queue.push_back(symbol);
         }
         Ok(true)
     }
@@ -231,13 +236,13 @@ impl Gather<'_> {
     /// Computes lost symbols from other codewords until there are `wanted` in all; `false` if there are fewer.
     async fn recover(&mut self, wanted: usize) -> bool {
         let mut attempt = Attempt::new(self.core);
-        for symbol in std::mem::take(&mut self.beyond) {
-            if self.got.len() >= wanted {
-                break;
-            }
-            if let Source::Stored(block) = &symbol.source
-                && let Some(payload) = attempt.block(block).await
-            {
+        let until = tokio::time::Instant::now() + RECOVERY_MAX;
+        while self.got.len() < wanted
+            && let Some(symbol) = self.beyond.pop()
+        {
+            let Source::Stored(block) = &symbol.source else { continue };
+            let Ok(payload) = tokio::time::timeout_at(until, attempt.block(block)).await else { break };
+            if let Some(payload) = payload {
                 self.got.push(Got { symbol, block: payload, node: None });
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! A read must end soon, so this gives up early. What it does not find, `repair` may.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, join_all};
@@ -27,13 +27,13 @@ const POINTING_MAX: usize = 16;
 pub(crate) struct Attempt<'a> {
     core: &'a Core,
     codewords_left: usize,
-    /// Blocks being computed, or found impossible at a depth no smaller than what is left: not to be tried again.
-    tried: HashSet<BlockRef>,
+    /// Blocks being computed, or found impossible, and at what depth: not to be tried again at that or a smaller one.
+    tried: HashMap<BlockRef, usize>,
 }
 
 impl<'a> Attempt<'a> {
     pub(crate) fn new(core: &'a Core) -> Self {
-        Self { core, codewords_left: CODEWORDS_MAX, tried: HashSet::new() }
+        Self { core, codewords_left: CODEWORDS_MAX, tried: HashMap::new() }
     }
 
     /// The verified payload of a block that no node serves.
@@ -43,9 +43,10 @@ impl<'a> Attempt<'a> {
 
     fn compute<'s>(&'s mut self, block: &'s Located, depth: usize) -> BoxFuture<'s, Option<Bytes>> {
         async move {
-            if depth == 0 || !self.tried.insert(block.reference) {
+            if depth == 0 || self.tried.get(&block.reference).is_some_and(|&tried| tried >= depth) {
                 return None;
             }
+            self.tried.insert(block.reference, depth);
             for codeword in self.around(block).await.ok()? {
                 if self.codewords_left == 0 {
                     return None;
@@ -134,6 +135,8 @@ impl<'a> Attempt<'a> {
 async fn fetch_verified(core: &Core, symbol: Symbol) -> (Symbol, Option<Bytes>) {
     let fetched = match &symbol.source {
         Source::Anchor(class, index) => core.anchor(*class, *index).await.ok(),
+        // A node that failed just now would cost a deadline for each codeword.
+        Source::Stored(block) if !core.is_at_hand(block) => None,
         Source::Stored(block) => {
             core.fetch_verified(std::slice::from_ref(block)).await.pop().and_then(Result::ok)
         }

@@ -13,6 +13,7 @@ use futures_util::stream::{FuturesOrdered, Stream, StreamExt};
 use metadata::{Commit, Damage, DamageKind, Document, Reservation, Reserve, Reserved};
 use rand::RngExt;
 use storage::PooledBuffer;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use types::{
     BlockId, BlockRef, CodewordRef, DocumentId, DocumentName, DocumentRecord, ErrorKind, Hash, Layout,
@@ -80,7 +81,7 @@ impl Core {
             Some(length) if length > limit => return Err(Error::TooLarge { limit }),
             Some(_) | None => {}
         }
-        let reservation = self.reserve(&request.name).await?;
+        let reservation = self.reserve_surely(&request.name).await?;
         let mut upload = Upload::new(Arc::clone(self), request, reservation);
         match upload.run(body).await {
             Ok(record) => upload.commit(record).await,
@@ -90,6 +91,20 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// Reserves a name in a task of its own, so that a reservation whose caller went away meanwhile is given back.
+    async fn reserve_surely(self: &Arc<Self>, name: &DocumentName) -> Result<Reservation, Error> {
+        let (tell, told) = oneshot::channel();
+        let (core, name) = (Arc::clone(self), name.clone());
+        self.runtime.spawn(async move {
+            if let Err(Ok(unwanted)) = tell.send(core.reserve(&name).await)
+                && let Err(error) = core.metadata.abandon(&unwanted, false).await
+            {
+                tracing::warn!(%name, %error, "name not freed; it is held until it lapses");
+            }
+        });
+        told.await.map_err(|_| Error::Internal("the reservation's task ended".to_owned()))?
     }
 
     /// Reserves a name, taking it over from a process that is known to be dead.
@@ -121,11 +136,23 @@ impl Core {
 
     /// Ends an upload that will not commit: frees the name first, then deletes the blocks, then forgets the intent
     /// if none can be left.
-    async fn end_upload(&self, reservation: Reservation, uncertain: bool) {
-        if let Err(error) = self.metadata.abandon(&reservation, true).await {
-            // It may still commit: nothing of it may be deleted. Its intent tells scrub.
-            tracing::warn!(name = %reservation.name, %error, "upload not ended; its name is held until it lapses");
-            return;
+    ///
+    /// Returns the document if it did commit after all: then nothing is deleted.
+    async fn end_upload(&self, reservation: Reservation, uncertain: bool) -> Option<Document> {
+        let ended = match self.metadata.abandon(&reservation, true).await {
+            // A commit that was still on its way may have come first. From now on it would be refused, so a look now
+            // is the last word.
+            Ok(()) => self.metadata.document_by_id(&reservation.document).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(None) => {}
+            Ok(Some(document)) => return Some(document),
+            Err(error) => {
+                // It may still commit: nothing of it may be deleted. Its intent tells scrub.
+                tracing::warn!(name = %reservation.name, %error, "upload not ended; its name is held until it lapses");
+                return None;
+            }
         }
         if self.delete_upload(reservation.document).await
             && !uncertain
@@ -133,6 +160,7 @@ impl Core {
         {
             tracing::warn!(name = %reservation.name, %error, "intent of an ended upload not dropped");
         }
+        None
     }
 }
 
@@ -285,9 +313,11 @@ impl Upload {
         };
         self.next += 1;
         self.offset += shape.length;
+        // The wait is here, not in the task: what waits for memory must not pile up in it.
+        let memory = self.core.reserve_memory(blocks, shape.class).await?;
         let core = Arc::clone(&self.core);
         let work = async move {
-            let _memory = core.reserve_memory(blocks, shape.class).await?;
+            let _memory = memory;
             core.put_segment(task).await
         };
         self.in_flight.push_back(self.core.runtime.spawn(work));
@@ -297,6 +327,8 @@ impl Upload {
     /// Waits for the oldest segment under way; `false` if there is none.
     async fn wait(&mut self) -> Result<bool, Error> {
         let Some(joined) = self.in_flight.next().await else { return Ok(false) };
+        // A segment that failed may have left blocks with nodes that did not say so.
+        self.uncertain |= !matches!(joined, Ok(Ok(_)));
         let outcome =
             joined.map_err(|error| Error::Internal(format!("a segment's task ended: {error}")))??;
         let segment = self.staged + u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
@@ -372,9 +404,10 @@ impl Upload {
                 Ok(self.committed(document))
             }
             Ok(found) => {
-                // A commit whose outcome was unknown may still be on its way while its reservation holds. Freeing
-                // the name first makes it fail if it is.
-                core.end_upload(self.reservation.clone(), self.uncertain || !refused).await;
+                let uncertain = self.uncertain || !refused;
+                if let Some(document) = core.end_upload(self.reservation.clone(), uncertain).await {
+                    return Ok(self.committed(document));
+                }
                 match (refused, found) {
                     (true, Some(document)) => Err(Error::Taken(Box::new(document))),
                     (true, None) | (false, _) => Err(self.refused(error)),
@@ -401,7 +434,7 @@ impl Drop for Upload {
             // fails it is tried again below.
             let _ = core.metadata.abandon(&reservation, true).await;
             while let Some(joined) = in_flight.next().await {
-                uncertain |= joined.map_or(true, |outcome| outcome.is_ok_and(|outcome| outcome.uncertain));
+                uncertain |= joined.map_or(true, |outcome| outcome.map_or(true, |outcome| outcome.uncertain));
             }
             core.end_upload(reservation, uncertain).await;
         });

@@ -54,11 +54,32 @@ async fn a_third_node_that_lies_is_made_up_for_by_other_codewords() {
             cluster.nodes[node].faults.set(Fault::Down, 1.0);
         }
         cluster.nodes[liar].faults.set(Fault::Corrupting, 1.0);
-        assert_all_read(&cluster, 60).await;
+        let gone = [first, second, liar];
+        let mut beyond = 0;
+        for number in 0..60 {
+            match cluster.get(&number.to_string()).await {
+                Ok(read) => assert!(read == content(number), "document {number}"),
+                // Where the three hold all that there is of a segment, and nobody points at it, nothing is left.
+                Err(error) => {
+                    assert!(all_parities_on(&cluster, number, &gone).await, "document {number}: {error}");
+                    beyond += 1;
+                }
+            }
+        }
+        assert!(beyond <= 3, "{beyond} documents with all parities on three of sixteen nodes");
         for node in [first, second, liar] {
             cluster.nodes[node].faults.clear();
         }
     }
+}
+
+/// Whether a document has a segment whose parities are all on the nodes of these numbers.
+async fn all_parities_on(cluster: &Cluster, number: usize, nodes: &[usize]) -> bool {
+    let name = types::DocumentName::new(&number.to_string()).unwrap();
+    let document = cluster.archive.document(&name).await.unwrap();
+    let segments = cluster.archive.describe(&document, 0, 100).await.unwrap();
+    let on = |name: &types::NodeName| nodes.iter().any(|&node| cluster.nodes[node].name == *name);
+    segments.iter().any(|segment| segment.blocks.iter().all(|block| block.providers.iter().all(on)))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -160,13 +160,14 @@ pub(crate) struct Cost {
 }
 
 /// Chooses nodes for a codeword's parities until each has `copies` different usable ones (fewer if there are fewer).
-/// `placed` holds, for each parity, the nodes that have it already, the first being its representative; what is
-/// chosen is appended. Representatives are kept apart from each other and from what `occupancy` holds (not those of
+/// `placed` holds, for each parity, the nodes that have it already; what is chosen is appended. Representatives are kept apart from each other and from what `occupancy` holds (not those of
 /// `placed`), which is left with them added.
 pub fn place(placed: &mut [Vec<NodeIndex>], copies: usize, occupancy: &mut Occupancy<'_>, rng: &mut dyn Rng) {
     let topology = occupancy.topology;
     let usable: Vec<NodeIndex> = topology.usable().map(|node| node.index).collect();
-    placed.iter().filter_map(|nodes| nodes.first()).for_each(|&index| occupancy.add(index));
+    for nodes in placed.iter_mut().filter(|nodes| !nodes.is_empty()) {
+        represent(nodes, copies, &usable, occupancy, rng);
+    }
     for nodes in placed.iter_mut().filter(|nodes| nodes.is_empty()) {
         let representative = occupancy.best(&usable, rng).map(|(_, index)| index);
         if let Some(index) = representative {
@@ -188,6 +189,30 @@ pub fn place(placed: &mut [Vec<NodeIndex>], copies: usize, occupancy: &mut Occup
             spread.add(index);
             nodes.push(index);
         }
+    }
+}
+
+/// Finds a representative for a parity that is on some nodes already: one that no other symbol counts on, a further copy if
+/// there is none and one is lacking.
+fn represent(
+    nodes: &mut Vec<NodeIndex>,
+    copies: usize,
+    usable: &[NodeIndex],
+    occupancy: &mut Occupancy<'_>,
+    rng: &mut dyn Rng,
+) {
+    let least = nodes.iter().copied().min_by_key(|&index| occupancy.on_node(index));
+    let others: Vec<NodeIndex> = usable.iter().copied().filter(|index| !nodes.contains(index)).collect();
+    match least {
+        Some(index) if occupancy.on_node(index) >= occupancy.node_share && nodes.len() < copies => {
+            let further = occupancy.best(&others, rng).map_or(index, |(_, further)| further);
+            occupancy.add(further);
+            if further != index {
+                nodes.push(further);
+            }
+        }
+        Some(index) => occupancy.add(index),
+        None => {}
     }
 }
 

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use types::{BlockId, DocumentId, Error, ErrorKind, NodeName, Result};
 
 use crate::{Block, BlockStat, BlockStore, BufferPool, NodeIdentity};
@@ -40,12 +41,20 @@ use folder::Folder;
 #[derive(Clone)]
 pub struct DirectoryStore {
     folder: Arc<Folder>,
+    /// A disk that hangs must not take every thread there is with it, only so many.
+    turns: Arc<Semaphore>,
 }
+
+/// Operations on one folder at once. More would only queue at the disk.
+const TURNS: usize = 16;
 
 impl fmt::Debug for DirectoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("DirectoryStore");
-        fields.field("node", &self.folder.node).field("directory", &self.folder.directory).finish()
+        fields
+            .field("node", &self.folder.node)
+            .field("directory", &self.folder.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +62,8 @@ impl DirectoryStore {
     /// The node `node` in the folder `directory`; blocks are read into buffers of `pool`. Touches nothing yet.
     #[must_use]
     pub fn new(node: NodeName, directory: PathBuf, pool: BufferPool) -> Self {
-        Self { folder: Arc::new(Folder::new(node, directory, pool)) }
+        let turns = Arc::new(Semaphore::new(TURNS));
+        Self { folder: Arc::new(Folder::new(node, directory, pool)), turns }
     }
 
     /// Does `work` where it may block.
@@ -62,7 +72,13 @@ impl DirectoryStore {
         work: impl FnOnce(&Folder) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let folder = Arc::clone(&self.folder);
-        tokio::task::spawn_blocking(move || work(&folder)).await.unwrap_or_else(|error| {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let work = move || {
+            // Given back when the work ends, not when whoever waits for it gives up.
+            let _turn = turn;
+            work(&folder)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
             let kind = if error.is_panic() { ErrorKind::Internal } else { ErrorKind::Unavailable };
             Err(Error::new(kind, &self.folder.node, "a blocking task did not end").with_source(error))
         })
