@@ -6,7 +6,6 @@ mod common;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{Running, Site, eventually, merge};
@@ -22,10 +21,7 @@ fn ids(site: &Site) -> BTreeSet<String> {
 /// Deletes some blocks; all blocks that there should be.
 fn damage(site: &Site) -> BTreeSet<String> {
     let whole = ids(site);
-    let blocks: Vec<PathBuf> = site.blocks().into_iter().step_by(13).collect();
-    for path in blocks {
-        std::fs::remove_file(path).unwrap();
-    }
+    site.delete_every(13);
     whole
 }
 

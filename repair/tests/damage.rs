@@ -11,15 +11,6 @@ use common::Site;
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// Deletes every `step`th block; which they were.
-fn delete_every(site: &Site, step: usize) -> Vec<PathBuf> {
-    let deleted: Vec<PathBuf> = site.blocks().into_iter().step_by(step).collect();
-    for path in &deleted {
-        std::fs::remove_file(path).unwrap();
-    }
-    deleted
-}
-
 fn id(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
@@ -54,7 +45,7 @@ fn an_emptied_node_is_made_good_elsewhere() {
 fn a_dry_run_tells_the_plan_and_changes_nothing() {
     let site = Site::filled(1, 60);
     let (whole, export) = (site.inventory(), site.repair(&["--export"]).expect(0).stdout);
-    let deleted = delete_every(&site, 17);
+    let deleted = site.delete_every(17);
     let before = site.inventory();
     let ended = site.repair(&["--dry-run", "--json"]).expect(3);
     assert_eq!(site.inventory(), before);
@@ -82,10 +73,7 @@ fn a_dry_run_tells_the_plan_and_changes_nothing() {
 fn only_what_is_named_is_repaired() {
     let mut site = Site::filled(1, 20);
     site.fill("papers", 20);
-    let first = site.blocks();
-    for path in first.iter().step_by(9) {
-        std::fs::remove_file(path).unwrap();
-    }
+    site.delete_every(9);
     let damaged = texts(&site.repair(&["--dry-run", "--json"]).expect(3).objects_of("planned"), "document");
     let named = damaged.iter().find(|name| name.starts_with("document/")).unwrap();
     let ended = site.repair(&["--json", "--document", named]).expect(0);
@@ -185,7 +173,7 @@ fn nodes_that_do_not_answer_are_not_empty() {
 #[test]
 fn an_interrupted_run_says_so_and_the_next_one_ends_the_work() {
     let site = Site::filled(1, 120);
-    delete_every(&site, 6);
+    site.delete_every(6);
     let running = site.start(&["--json", "--bandwidth", "100KiB", "--concurrency", "1"]);
     common::eventually(|| running.out().contains("\"repaired\""), || "a block repaired".to_owned());
     running.signal(Signal::INT);
@@ -200,7 +188,7 @@ fn an_interrupted_run_says_so_and_the_next_one_ends_the_work() {
 #[test]
 fn a_run_whose_time_is_up_leaves_the_rest_for_later() {
     let site = Site::filled(1, 60);
-    delete_every(&site, 5);
+    site.delete_every(5);
     let ended = site.repair(&["--json", "--bandwidth", "20KiB", "--max-duration", "1s"]).expect(3);
     assert_eq!(ended.report()["stopped"], "duration");
     site.repair(&[]).expect(0);
@@ -210,7 +198,7 @@ fn a_run_whose_time_is_up_leaves_the_rest_for_later() {
 #[test]
 fn two_repairs_and_uploads_at_once_do_no_harm_and_little_double_work() {
     let mut site = Site::filled(1, 150);
-    let deleted = delete_every(&site, 8).len();
+    let deleted = site.delete_every(8).len();
     let running: Vec<_> = (0..2).map(|_| site.start(&["--json"])).collect();
     site.fill("meanwhile", 40);
     let ended: Vec<_> = running.into_iter().map(|running| running.wait().expect(0)).collect();
@@ -229,7 +217,7 @@ fn killed_again_and_again_it_ends_as_if_undisturbed() {
     let site = Site::filled(1, 160 + 8 * usize::try_from(kills).unwrap());
     let before = site.inventory();
     site.empty_node(7);
-    let deleted = delete_every(&site, 11);
+    let deleted = site.delete_every(11);
     let emptied = before.keys().filter(|path| common::is_of(path, 7)).count();
     for kill in 0..kills {
         // So slow that the repair is not over before the last kill.
@@ -287,9 +275,7 @@ fn losses_that_look_deliberate_raise_an_alarm_and_others_do_not() {
     let attacked = around(&site, "document/100");
     let blocks = site.blocks();
     // As many, anywhere.
-    for path in blocks.iter().step_by(blocks.len() / attacked.len()) {
-        std::fs::remove_file(path).unwrap();
-    }
+    site.delete_every(blocks.len() / attacked.len());
     assert!(site.repair(&["--json"]).expect(0).objects_of("alarm").is_empty());
     for path in site.blocks().iter().filter(|path| attacked.contains(&id(path))) {
         std::fs::remove_file(path).unwrap();

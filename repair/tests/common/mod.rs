@@ -201,6 +201,26 @@ impl Site {
         std::fs::create_dir(self.node(number)).unwrap();
     }
 
+    /// Deletes every `step`th block, but of no codeword the last one: whatever pointed-at blocks are lost too, it then
+    /// decodes after them, and everything comes back. Returns which they were.
+    pub fn delete_every(&self, step: usize) -> Vec<PathBuf> {
+        let blocks = self.blocks();
+        let mut left: BTreeMap<String, usize> = BTreeMap::new();
+        for path in &blocks {
+            *left.entry(codeword(path)).or_default() += 1;
+        }
+        let mut deleted = Vec::new();
+        for path in blocks.into_iter().step_by(step) {
+            let left = left.get_mut(&codeword(&path)).unwrap();
+            if *left > 1 {
+                *left -= 1;
+                std::fs::remove_file(&path).unwrap();
+                deleted.push(path);
+            }
+        }
+        deleted
+    }
+
     /// The files of all blocks.
     pub fn blocks(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
@@ -297,6 +317,11 @@ impl Drop for Running {
             eprintln!("--- the log\n{}\n---", self.log());
         }
     }
+}
+
+/// A block's document and segment.
+fn codeword(path: &Path) -> String {
+    path.file_stem().unwrap().to_string_lossy().into_owned()
 }
 
 /// Waits until something holds.
