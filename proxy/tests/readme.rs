@@ -6,7 +6,7 @@
 //!
 //! - `cargo` is a stand-in. Asked for `run --release --locked` it becomes the proxy that was built for the tests,
 //!   with the environment that the block gives it, and nothing else. Of anything else (building, running the tests
-//!   of which this is one) it writes down what it was asked for.
+//!   of which this is one) it writes down what it was asked for, but for `-p repair`, which it runs likewise.
 //! - `SELVAGE__PROXY__LISTEN` has the proxy listen on a free port, and `http://localhost:3000` in the blocks becomes
 //!   that.
 //! - A block that starts the archive goes on in the background, as in a terminal of its own; the next one that does,
@@ -34,11 +34,30 @@ const CARGO: &str = r#"#!/bin/sh
 if [ "$*" = "run --release --locked" ]; then
   exec "$SELVAGE_TEST_PROXY"
 fi
+case "$*" in "run --release --locked -p repair"*)
+  shift 5
+  if [ "$1" = "--" ]; then shift; fi
+  exec "$SELVAGE_TEST_REPAIR" "$@"
+esac
 echo "$*" >> "$SELVAGE_TEST_ASKED"
 "#;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The program `repair`, built where the proxy was: it is another crate's, so cargo does not build it for this test.
+fn repair() -> PathBuf {
+    let profile = Path::new(env!("CARGO_BIN_EXE_proxy")).parent().unwrap();
+    let target = profile.parent().unwrap();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "-p", "repair", "--target-dir"])
+        .arg(target)
+        .current_dir(root())
+        .status()
+        .unwrap();
+    assert!(built.success());
+    profile.join("repair")
 }
 
 /// The fenced blocks of a text: what follows the fence, and the lines.
@@ -74,6 +93,8 @@ fn keeps(promise: &str, line: &str) -> bool {
 /// The folder in which the README runs.
 struct Scratch {
     folder: tempfile::TempDir,
+    /// The program `repair`.
+    repair: PathBuf,
     running: Option<Child>,
     address: String,
     lives: usize,
@@ -82,7 +103,7 @@ struct Scratch {
 impl Scratch {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let scratch = Self { folder, running: None, address: String::new(), lives: 0 };
+        let scratch = Self { folder, repair: repair(), running: None, address: String::new(), lives: 0 };
         fs::copy(root().join("configuration.json"), scratch.path("configuration.json")).unwrap();
         for name in ["bin", "scripts"] {
             fs::create_dir(scratch.path(name)).unwrap();
@@ -114,6 +135,7 @@ impl Scratch {
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("SELVAGE_TEST_PROXY", env!("CARGO_BIN_EXE_proxy"))
+            .env("SELVAGE_TEST_REPAIR", &self.repair)
             .env("SELVAGE_TEST_ASKED", self.path("asked"))
             .env("SELVAGE__PROXY__LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null());
@@ -190,7 +212,7 @@ fn every_command_of_the_readme_does_what_it_says() {
     let mut ran = 0;
     for (language, block) in blocks(&text) {
         assert_eq!(language, "sh", "a block that no test runs:\n{block}");
-        if block.contains(START) {
+        if block.lines().any(|line| line.ends_with(START)) {
             assert!(block.ends_with(START), "what comes after is never reached:\n{block}");
             scratch.start(&block);
         } else {
