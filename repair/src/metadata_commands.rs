@@ -74,7 +74,18 @@ pub(crate) async fn rebuild(
     let Some(report) = report else { return Ok(interrupted(output)) };
     opened.metadata.set_state(REBUILDING, Some(b"1"), None).await?;
     tell_rebuilt(&report, output);
-    Ok(ExitStatus::Ok)
+    Ok(status_of(&report))
+}
+
+/// What a rebuild leaves to be done: a parity whose hash had to be computed is on no node.
+fn status_of(report: &RebuildReport) -> ExitStatus {
+    if report.incomplete > 0 {
+        ExitStatus::Lost
+    } else if report.recomputed > 0 {
+        ExitStatus::DamageLeft
+    } else {
+        ExitStatus::Ok
+    }
 }
 
 /// A rebuild makes a whole store. It never adds to one that may be right.
