@@ -92,7 +92,9 @@ async fn damage(cluster: &Cluster) -> (BTreeSet<(BlockId, FindingKind)>, BTreeSe
     *flipped.last_mut().unwrap() ^= 1;
     overwrite(cluster, 4, &blocks[2].id, flipped).await;
     deep.insert((blocks[2].id, FindingKind::Corrupt));
-    let other = block(cluster, 4, &blocks[4].id).await;
+    // Of the same length, or a quick audit would notice too.
+    let alike = blocks.iter().skip(6).find(|other| other.length == blocks[3].length).unwrap();
+    let other = block(cluster, 4, &alike.id).await;
     overwrite(cluster, 4, &blocks[3].id, other).await;
     deep.insert((blocks[3].id, FindingKind::Foreign));
     let stray = BlockId::new(DocumentId::from_bytes([0x33; 16]), 0, 0);
