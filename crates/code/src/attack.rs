@@ -71,6 +71,21 @@ impl Web {
         web
     }
 
+    /// An archive that is there already: for each document its `t + p` symbols, `None` for an anchor. Parity `j` of
+    /// document `i` is block `i * p + j`; symbols that name no such block are taken for anchors.
+    #[must_use]
+    pub fn of(parameters: CodeParameters, documents: Vec<Vec<Option<usize>>>) -> Self {
+        let mut around = vec![Vec::new(); documents.len() * parameters.p()];
+        for (document, symbols) in documents.iter().enumerate() {
+            for &block in symbols.iter().flatten() {
+                if let Some(around) = around.get_mut(block) {
+                    around.push(document);
+                }
+            }
+        }
+        Self { parameters, symbols: documents, around }
+    }
+
     /// The parameters of every codeword.
     #[must_use]
     pub fn parameters(&self) -> CodeParameters {
