@@ -21,7 +21,7 @@ pub struct Options {
         long,
         value_name = "FILTER",
         env = "SELVAGE_LOG",
-        default_value = "info",
+        default_value = "info,actix_server=warn",
         value_parser = checked_filter,
         global = true
     )]
