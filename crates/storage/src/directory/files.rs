@@ -13,6 +13,9 @@ use types::{BlockId, Error, ErrorKind, Result};
 use super::folder::{Folder, make_folder, sub_folder, sync_folder};
 use crate::{Block, BlockStat};
 
+/// What Linux answers when bytes cannot be had from a medium: EIO, EBADMSG, EUCLEAN.
+const BAD_MEDIUM: [i32; 3] = [5, 74, 117];
+
 impl Folder {
     /// Keeps a block. No error leaves a temporary file behind, and none is covered up by trying again: after a
     /// failed `fsync` the system may have dropped the bytes and forgotten that it did, so that a second one
@@ -91,8 +94,17 @@ impl Folder {
         }
     }
 
-    /// That a block is missing is said only of the right folder.
+    /// That a block is missing is said only of the right folder. So is that its medium is bad: if the rest of the node
+    /// answers, a block that cannot be read is one to be made again, not a reason to do without the node.
     fn missing_or_failed(&self, id: &BlockId, error: io::Error) -> Error {
+        if error.raw_os_error().is_some_and(|code| BAD_MEDIUM.contains(&code)) && self.check_now().is_ok() {
+            return Error::new(
+                ErrorKind::Corrupt,
+                &self.node,
+                format_args!("block {id} cannot be read: {error}"),
+            )
+            .with_source(error);
+        }
         if error.kind() != io::ErrorKind::NotFound {
             return self.failed(format_args!("reading block {id}"), error);
         }
